@@ -1,0 +1,1 @@
+//! Plugin-based packet tracing for Linux

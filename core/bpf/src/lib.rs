@@ -1,0 +1,1 @@
+//! BTF and BPF instructions as plain bytes

@@ -1,0 +1,1 @@
+//! Composes BPF programs from collector fragments

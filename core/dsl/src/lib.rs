@@ -1,0 +1,1 @@
+//! What a user writes: probes, filters, profiles, options, and diagnostics

@@ -1,0 +1,1 @@
+//! Schemas, records, the packet decoder and text

@@ -1,0 +1,1 @@
+//! The running kernel: bpf(2), attaching, rings, symbols, netlink

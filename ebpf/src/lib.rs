@@ -1,0 +1,1 @@
+//! The fragment ABI and the build of fragments
