@@ -1,1 +1,55 @@
-//! The built-in collectors
+//! The built-in collectors.
+//!
+//! Each is a folder of the same form as a third party's: `collector.toml` and a fragment. This
+//! crate embeds them and submits them to [`inventory`], where the engine finds them. It may use
+//! `tracer-compose`, for the type of what it submits.
+
+#![forbid(unsafe_code)]
+
+use tracer_compose::Embedded;
+
+/// Submits one folder.
+macro_rules! collector {
+    ($name:literal) => {
+        inventory::submit! {
+            Embedded {
+                manifest: include_str!(concat!("../", $name, "/collector.toml")),
+                probe: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".bpf.o")),
+                direct: Some(include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".direct.bpf.o"))),
+            }
+        }
+    };
+}
+
+collector!("nft");
+collector!("skb");
+collector!("dev");
+collector!("ns");
+
+#[cfg(test)]
+mod tests {
+    use tracer_compose::{Embedded, Fragment};
+
+    #[test]
+    fn all_are_registered_and_sound() {
+        let parsed: Vec<Fragment> = inventory::iter::<Embedded>()
+            .map(|e| Fragment::parse(e.manifest, e.probe, e.direct).unwrap())
+            .collect();
+        let mut names: Vec<&str> = parsed.iter().map(|f| f.manifest.name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["dev", "nft", "ns", "skb"]);
+    }
+
+    #[test]
+    fn nft_says_its_fields_by_name() {
+        let nft = inventory::iter::<Embedded>().find(|e| e.manifest.contains("\"nft\"")).unwrap();
+        let nft = Fragment::parse(nft.manifest, nft.probe, nft.direct).unwrap();
+        let schema = nft.schema("nft").unwrap();
+        let verdict = schema.field("verdict").unwrap();
+        let tracer_compose::Kind::Enum { names, .. } = &verdict.kind else { panic!("{verdict:?}") };
+        assert!(names.contains(&(0, "drop".into())) && names.contains(&(7, "jump".into())), "{names:?}");
+        assert!(nft.accessor("nft", "verdict").is_some());
+        let info = &nft.readers[0].wants.members[0];
+        assert_eq!((info.ty.to_string().as_str(), info.required), ("struct nft_traceinfo *", true));
+    }
+}

@@ -1,1 +1,32 @@
-//! Composes BPF programs from collector fragments
+//! Composes BPF programs from collector fragments.
+//!
+//! A collector is a manifest and a small BPF object, the *fragment*. This room reads both
+//! ([`Fragment`]), resolves the object against the running kernel's types ([`Linked`]), finds out
+//! which arguments a probe offers ([`Arguments`]), and puts a program together from a generated
+//! main function and the fragments' readers ([`compose`]). The result ([`Image`]) only has to be
+//! loaded; nothing here makes a system call.
+//!
+//! It may use `tracer-bpf`, `tracer-event` and `tracer-dsl` (which it does not need yet).
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod driver;
+mod error;
+mod fragment;
+mod image;
+mod link;
+mod manifest;
+mod registry;
+mod schema;
+mod shape;
+
+pub use arguments::{ArgType, Argument, Arguments, Origin};
+pub use aya_obj::btf::BtfFeatures;
+pub use error::{ComposeError, FragmentError};
+pub use fragment::{Accessor, Build, Fragment, Reader, Want, Wants};
+pub use image::{Blame, Image, ImageMap, compose};
+pub use link::{Func, Linked, MapSpec, Target, kernel_types};
+pub use manifest::{Manifest, ManifestError, ManifestOption, Need, PlaceName, SectionText};
+pub use registry::Embedded;
+pub use shape::{Attach, BoundReader, Condition, MapRef, SLOT_HEADER, STACK_BYTES, Shape, counter};

@@ -1,1 +1,29 @@
-//! From settings to a running trace
+//! From settings to a running trace.
+//!
+//! A [`Request`] is what a user asks for; a [`Plan`] is that, resolved against the catalog of
+//! collectors and the running kernel; [`collect`] attaches it, makes the system changes that were
+//! consented to, passes events to a sink, and undoes everything. It may use every other crate of
+//! the core; it is the only one with an asynchronous runtime, and the only one that decides.
+
+#![forbid(unsafe_code)]
+#![cfg(target_os = "linux")]
+
+mod catalog;
+mod error;
+mod ledger;
+mod load;
+mod notice;
+mod plan;
+mod request;
+mod run;
+mod source;
+mod types;
+
+pub use catalog::{Catalog, CatalogError};
+pub use error::{Class, Error};
+pub use notice::Notice;
+pub use plan::{Plan, PlannedCondition, PlannedProbe};
+pub use request::{Request, Way};
+pub use run::{Ended, Outcome, collect};
+pub use source::{Counts, Source};
+pub use types::{Function, Types, TypesError};

@@ -1,1 +1,39 @@
-//! Schemas, records, the packet decoder and text
+//! What an event *is*: the table that describes a section ([`Schema`]), where the sections of a record lie ([`Layout`]),
+//! the checked view of a record's bytes ([`Record`]), a packet decoder ([`packet`]), and the one text renderer ([`text`]).
+//! Everything that shows, stores or filters events derives from the schema, so a section nobody here has heard of is
+//! treated like our own.
+//!
+//! Of our crates this room may use `tracer-bpf` only (and needs it not yet). It makes no system call, so it builds and
+//! passes its tests on any system. Bytes that come in are never trusted: records, packets and names may be hostile, and
+//! at worst yield an error or an escaped character, never a panic.
+//!
+//! The way of an event: [`Probes::event`] looks up the probe that a record names, [`Record::parse`] checks the bytes
+//! against that probe's layout, [`Section::field`] decodes a field, [`text::write`] prints all of it.
+#![forbid(unsafe_code)]
+
+mod escape;
+mod event;
+mod field;
+pub mod header;
+mod layout;
+pub mod packet;
+mod record;
+#[cfg(test)]
+mod sample;
+mod schema;
+mod show;
+mod stack;
+mod template;
+pub mod text;
+mod value;
+
+pub use escape::Escaped;
+pub use event::{Context, Event, ProbeInfo, Probes, Tag};
+pub use field::{Field, Kind, Show, UnknownShow};
+pub use header::Header;
+pub use layout::{Layout, LayoutError, Placed};
+pub use record::{Record, RecordError, Section};
+pub use schema::{Place, Schema, SchemaError, SchemaProblem, Tail, Text};
+pub use stack::{NoSymbols, Symbol, Symbols, Trim};
+pub use template::{Template, TemplateError, TemplateReason};
+pub use value::Value;

@@ -1,0 +1,102 @@
+//! What can be wrong with a fragment, and with composing a program.
+
+use tracer_bpf::{BtfError, insn::AssembleError};
+
+use crate::manifest::ManifestError;
+
+/// Why a collector's folder cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FragmentError {
+    /// The manifest.
+    #[error("collector.toml: {0}")]
+    Manifest(#[from] ManifestError),
+    /// The object is not an ELF file for BPF.
+    #[error("not a BPF object: {0}")]
+    Elf(String),
+    /// The object has no BTF: it was compiled without `-g`.
+    #[error("the object has no BTF: compile it with `-g`")]
+    NoBtf,
+    /// The object's BTF cannot be read.
+    #[error("the object's BTF: {0}")]
+    Btf(#[from] BtfError),
+    /// A call or variable that no object defines.
+    #[error("`{0}` is not defined in the object")]
+    Undefined(String),
+    /// Global variables: constants and switch tables included.
+    #[error("global data in {0}: a fragment keeps what it needs in maps or on the stack")]
+    GlobalData(String),
+    /// A licence under which the kernel's tracing helpers may not be called.
+    #[error("licence `{0}` is not compatible with the GPL, which tracing helpers require")]
+    Licence(String),
+    /// A map whose name does not carry the collector's.
+    #[error("map `{map}` must be named `{collector}_...`")]
+    MapName {
+        /// The map.
+        map: String,
+        /// The collector.
+        collector: String,
+    },
+    /// A reader or accessor with other parameters than the ABI's.
+    #[error("{function}: {reason}")]
+    Signature {
+        /// The C function.
+        function: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A member of a section struct that no schema can hold.
+    #[error("section {section}, field {field}: {reason}")]
+    Field {
+        /// The section.
+        section: String,
+        /// The member.
+        field: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A section as a whole: its layout or its text.
+    #[error("section {section}: {reason}")]
+    Schema {
+        /// The section.
+        section: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The manifest speaks of a section or field that the object does not have.
+    #[error("collector.toml names {what} `{name}`, which the object does not have")]
+    Missing {
+        /// "section", "field", "accessor".
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// The object's relocations do not fit this kernel's types, or the object is malformed.
+    #[error("cannot be resolved against this kernel's types: {0}")]
+    Relocation(String),
+}
+
+/// Why a program cannot be composed from parts that are fine by themselves.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ComposeError {
+    /// Arguments of all readers together do not fit the stack of the composed program.
+    #[error("the readers together want {0} bytes of arguments; {1} fit the stack")]
+    Stack(usize, usize),
+    /// A parameter beyond those that a probe of this type can reach.
+    #[error("parameter {0} of the function cannot be read by a probe of this type")]
+    Parameter(u8),
+    /// A member further than an instruction's offset reaches.
+    #[error("an offset of {0} bytes is too far for one load")]
+    Offset(u32),
+    /// Too many or too large sections.
+    #[error("the sections do not fit a record: {0}")]
+    Layout(String),
+    /// The generator's own mistake.
+    #[error("code generation: {0}")]
+    Assemble(#[from] AssembleError),
+    /// The generator's own mistake.
+    #[error("code generation: function `{0}` is not linked")]
+    NotLinked(String),
+    /// A linked fragment's type information cannot be read back.
+    #[error("type information of a linked fragment: {0}")]
+    Btf(#[from] BtfError),
+}

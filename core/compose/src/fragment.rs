@@ -1,0 +1,260 @@
+//! A collector as it is composed from: manifest, readers, accessors, and the objects they are in.
+//!
+//! What a reader wants and reports is its C signature, read from the object's BTF:
+//! `int reader__SECTION(struct ARGS *, struct SECTION_STRUCT *)`.
+
+use std::{fmt, sync::Arc};
+
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+use tracer_bpf::{Btf, btf::Kind};
+use tracer_event::Schema;
+
+use crate::{arguments::ArgType, error::FragmentError, manifest::Manifest, schema};
+
+/// Names by which readers and accessors are known among an object's functions.
+const READER: &str = "reader__";
+const ACCESSOR: &str = "accessor__";
+
+/// The two builds of every fragment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Build {
+    /// Reads kernel memory with a helper: works for every type of probe.
+    Probe,
+    /// Loads directly through pointers that the verifier knows by type: fentry, fexit, `tp_btf`.
+    Direct,
+}
+
+impl fmt::Display for Build {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Probe => "probe reads",
+            Self::Direct => "direct loads",
+        })
+    }
+}
+
+/// A collector's folder, parsed and checked.
+#[derive(Debug)]
+pub struct Fragment {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// One reader per section, in the object's order.
+    pub readers: Vec<Reader>,
+    /// Fields that can be had early.
+    pub accessors: Vec<Accessor>,
+    pub(crate) probe: Vec<u8>,
+    pub(crate) direct: Option<Vec<u8>>,
+}
+
+/// A function that fills one section.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    /// The C function.
+    pub function: String,
+    /// What it wants to be given.
+    pub wants: Wants,
+    /// What it reports.
+    pub schema: Arc<Schema>,
+}
+
+/// A function that gives one field of a section.
+#[derive(Debug, Clone)]
+pub struct Accessor {
+    /// The C function.
+    pub function: String,
+    /// What it wants to be given.
+    pub wants: Wants,
+    /// The section.
+    pub section: String,
+    /// The field.
+    pub field: String,
+}
+
+/// A struct of arguments, member by member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wants {
+    /// `sizeof` of the struct.
+    pub size: u32,
+    /// Its members.
+    pub members: Vec<Want>,
+}
+
+/// One member of an argument struct.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    /// Type of the argument.
+    pub ty: ArgType,
+    /// Byte offset in the struct.
+    pub offset: u32,
+    /// Bytes: 8 for a pointer, an enum's size for an enum.
+    pub size: u32,
+    /// Whether the function makes no sense without it.
+    pub required: bool,
+}
+
+impl Fragment {
+    /// Parses a collector: the text of its `collector.toml`, its `NAME.bpf.o`, and, where there is
+    /// one, the same compiled for direct loads.
+    pub fn parse(manifest: &str, probe: &[u8], direct: Option<&[u8]>) -> Result<Self, FragmentError> {
+        let manifest = Manifest::parse(manifest)?;
+        let btf = check_object(probe)?;
+        if let Some(direct) = direct {
+            check_object(direct)?;
+        }
+        let mut fragment = Self {
+            manifest,
+            readers: Vec::new(),
+            accessors: Vec::new(),
+            probe: probe.to_vec(),
+            direct: direct.map(<[u8]>::to_vec),
+        };
+        for id in btf.own_ids() {
+            let ty = btf.ty(id)?;
+            if ty.kind() != Kind::Func {
+                continue;
+            }
+            if let Some(section) = ty.name().strip_prefix(READER) {
+                let reader = fragment.reader(&btf, id, section)?;
+                fragment.readers.push(reader);
+            } else if let Some(field) = ty.name().strip_prefix(ACCESSOR) {
+                fragment.accessors.push(accessor(&btf, id, field)?);
+            }
+        }
+        fragment.check_names()?;
+        Ok(fragment)
+    }
+
+    /// The section with this name.
+    pub fn schema(&self, section: &str) -> Option<&Arc<Schema>> {
+        self.readers.iter().map(|r| &r.schema).find(|s| s.section() == section)
+    }
+
+    /// The accessor of a field.
+    pub fn accessor(&self, section: &str, field: &str) -> Option<&Accessor> {
+        self.accessors.iter().find(|a| a.section == section && a.field == field)
+    }
+
+    pub(crate) fn object(&self, build: Build) -> &[u8] {
+        match (build, &self.direct) {
+            (Build::Direct, Some(direct)) => direct,
+            _ => &self.probe,
+        }
+    }
+
+    fn reader(&self, btf: &Btf, func: u32, section: &str) -> Result<Reader, FragmentError> {
+        let function = btf.ty(func)?.name().to_owned();
+        let [args, out] = params(btf, func)?;
+        let wants = wants(btf, args, &function)?;
+        let Some(out) = pointed_struct(btf, out) else {
+            let reason = "its second parameter must be a pointer to the section's struct".to_owned();
+            return Err(FragmentError::Signature { function, reason });
+        };
+        let schema = schema::of_struct(btf, out, section, self.manifest.sections.get(section))?;
+        Ok(Reader { function, wants, schema: Arc::new(schema) })
+    }
+
+    /// Everything that the manifest names is there, and accessors belong to sections.
+    fn check_names(&self) -> Result<(), FragmentError> {
+        let missing = |what, name: &str| Err(FragmentError::Missing { what, name: name.to_owned() });
+        for section in self.manifest.sections.keys() {
+            if self.schema(section).is_none() {
+                return missing("section", section);
+            }
+        }
+        for a in &self.accessors {
+            let fields = self.schema(&a.section).map(|s| s.fields());
+            if !fields.is_some_and(|f| f.iter().any(|f| f.name == a.field)) {
+                return missing("field", &format!("{}.{}", a.section, a.field));
+            }
+        }
+        for option in &self.manifest.options {
+            if self.accessor(&self.manifest.name, &option.selects).is_none() {
+                return missing("accessor", &format!("{}.{}", self.manifest.name, option.selects));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn accessor(btf: &Btf, func: u32, name: &str) -> Result<Accessor, FragmentError> {
+    let function = btf.ty(func)?.name().to_owned();
+    let Some((section, field)) = name.split_once("__") else {
+        let reason = "an accessor is named after a section and one of its fields".to_owned();
+        return Err(FragmentError::Signature { function, reason });
+    };
+    let [args, _value] = params(btf, func)?;
+    let wants = wants(btf, args, &function)?;
+    Ok(Accessor { function, wants, section: section.to_owned(), field: field.to_owned() })
+}
+
+/// The types of a function's two parameters.
+fn params(btf: &Btf, func: u32) -> Result<[u32; 2], FragmentError> {
+    let ty = btf.ty(func)?;
+    let proto = btf.ty(btf.prototype(func).unwrap_or(0))?;
+    let params: Vec<u32> = proto.params().map(|p| p.ty).collect();
+    params.try_into().map_err(|_| FragmentError::Signature {
+        function: ty.name().to_owned(),
+        reason: "it takes two parameters: a struct of arguments, and where to write".to_owned(),
+    })
+}
+
+/// The struct that a parameter points at.
+fn pointed_struct(btf: &Btf, id: u32) -> Option<u32> {
+    let ptr = btf.ty(btf.resolve(id)).ok().filter(|t| t.kind() == Kind::Ptr)?;
+    let to = btf.resolve(ptr.target()?);
+    (btf.ty(to).ok()?.kind() == Kind::Struct).then_some(to)
+}
+
+fn wants(btf: &Btf, param: u32, function: &str) -> Result<Wants, FragmentError> {
+    let refuse = |reason: String| FragmentError::Signature { function: function.to_owned(), reason };
+    let Some(id) = pointed_struct(btf, param) else {
+        return Err(refuse("its first parameter must be a pointer to a struct of arguments".to_owned()));
+    };
+    let (ty, tags) = (btf.ty(id)?, schema::Tags::of(btf, id));
+    let members = ty.members().enumerate().map(|(i, m)| {
+        let bad = || refuse(format!("argument `{}` is neither a pointer to a struct nor an enum", m.name));
+        let ty = ArgType::of(btf, m.ty).ok_or_else(bad)?;
+        let size = btf.size_of(m.ty).filter(|n| matches!(n, 1 | 2 | 4 | 8)).ok_or_else(bad)?;
+        Ok(Want { ty, offset: m.bit_offset / 8, size, required: tags.on(i) == Some("required") })
+    });
+    Ok(Wants { size: ty.size().unwrap_or(0), members: members.collect::<Result<_, FragmentError>>()? })
+}
+
+/// What must hold of an object before it is given to the linker, which would answer some of it
+/// with wrong code or a panic. Returns the object's BTF as the compiler wrote it.
+fn check_object(data: &[u8]) -> Result<Btf, FragmentError> {
+    let elf = object::File::parse(data).map_err(|e| FragmentError::Elf(e.to_string()))?;
+    if elf.architecture() != object::Architecture::Bpf || !elf.is_little_endian() {
+        return Err(FragmentError::Elf("it was built for another machine than little-endian BPF".to_owned()));
+    }
+    let undefined = |s: &object::Symbol<'_, '_>| s.is_undefined() && s.name().is_ok_and(|n| !n.is_empty());
+    if let Some(symbol) = elf.symbols().find(undefined) {
+        return Err(FragmentError::Undefined(symbol.name().unwrap_or_default().to_owned()));
+    }
+    for section in elf.sections() {
+        let name = section.name().unwrap_or_default();
+        let global = [".data", ".rodata", ".bss"].iter().any(|g| name.starts_with(g));
+        if global && section.size() != 0 {
+            return Err(FragmentError::GlobalData(name.to_owned()));
+        }
+    }
+    let licence = elf.section_by_name("license").and_then(|s| s.data().ok()).unwrap_or_default();
+    let licence = String::from_utf8_lossy(licence).trim_end_matches('\0').to_owned();
+    // include/linux/license.h, license_is_gpl_compatible().
+    const GPL: [&str; 6] =
+        ["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
+    if !GPL.contains(&licence.as_str()) {
+        return Err(FragmentError::Licence(licence));
+    }
+    let btf = elf.section_by_name(".BTF").and_then(|s| s.data().ok()).ok_or(FragmentError::NoBtf)?;
+    Ok(Btf::parse(btf.to_vec())?)
+}
+
+impl Wants {
+    /// Whether a function that wants this makes sense at a probe: all required arguments are
+    /// there, and at least one of all.
+    pub fn met_by(&self, arguments: &crate::Arguments) -> bool {
+        let has = |want: &&Want| arguments.index(&want.ty).is_some();
+        self.members.iter().filter(|w| w.required).all(|w| has(&w)) && self.members.iter().any(|w| has(&w))
+    }
+}

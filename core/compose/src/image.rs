@@ -1,0 +1,177 @@
+//! The finished program: the driver, each fragment function placed behind it once, one BTF.
+
+use std::collections::HashMap;
+
+use tracer_bpf::{Insn, btf::Builder, btf::Moved};
+use tracer_event::Layout;
+
+use crate::{
+    driver::{self, Driver},
+    error::ComposeError,
+    link::{Func, MapSpec},
+    shape::{MapRef, Shape},
+};
+
+/// What a program refers to by descriptor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageMap {
+    /// See [`MapRef::Slots`].
+    Slots {
+        /// Bytes of the array's one value.
+        size: u32,
+    },
+    /// See [`MapRef::Rings`].
+    Rings,
+    /// A fragment's map; programs with a map of the same name share it.
+    Fragment(MapSpec),
+}
+
+/// A program that only has to be loaded: descriptors of maps are missing.
+#[derive(Debug)]
+pub struct Image {
+    /// Instructions; a load of a map has an index into `maps` as its immediate.
+    pub insns: Vec<Insn>,
+    /// The maps.
+    pub maps: Vec<ImageMap>,
+    /// Standalone BTF with all functions.
+    pub btf: Vec<u8>,
+    /// `struct bpf_func_info`.
+    pub func_info: Vec<[u32; 2]>,
+    /// `struct bpf_line_info`.
+    pub line_info: Vec<[u32; 4]>,
+    /// Where sections lie in the program's records.
+    pub layout: Layout,
+    /// Bytes of one CPU's slot.
+    pub slot_size: u32,
+    /// Names behind instruction ranges, for messages.
+    places: Vec<Placed>,
+}
+
+#[derive(Debug)]
+struct Placed {
+    start: usize,
+    /// The collector, or `None` for generated code.
+    collector: Option<String>,
+    name: String,
+}
+
+/// Which part of a program an instruction belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blame {
+    /// The collector whose code it is; `None` for generated code.
+    pub collector: Option<String>,
+    /// The C function, or the part of the generated code.
+    pub function: String,
+    /// File, line and text of the C line.
+    pub line: Option<(String, u32, String)>,
+}
+
+/// Composes the program of a shape.
+pub fn compose(shape: &Shape<'_>) -> Result<Image, ComposeError> {
+    let layout = shape.layout().map_err(|e| ComposeError::Layout(e.to_string()))?;
+    let driver = driver::generate(shape, &layout)?;
+    let slot_size = shape.slot_size(&layout);
+    let mut linker = Linker::new(&driver, layout, slot_size, slot_size.saturating_mul(shape.cpus));
+    for call in &driver.calls {
+        let linked = shape.fragments[call.fragment];
+        let func = linked.funcs.get(&call.function);
+        let func = func.ok_or_else(|| ComposeError::NotLinked(call.function.clone()))?;
+        let start = linker.place(shape, call.fragment, &call.function, func);
+        let distance = i64::try_from(start).unwrap_or(0) - i64::try_from(call.at).unwrap_or(0) - 1;
+        linker.image.insns[call.at].imm = i32::try_from(distance).unwrap_or(i32::MAX);
+    }
+    let Linker { btf, mut image, .. } = linker;
+    image.btf = btf.bytes();
+    Ok(image)
+}
+
+struct Linker {
+    btf: Builder,
+    /// Each fragment's BTF is appended once.
+    moved: HashMap<usize, Moved>,
+    placed: HashMap<(usize, String), usize>,
+    image: Image,
+}
+
+impl Linker {
+    fn new(driver: &Driver, layout: Layout, slot_size: u32, slots: u32) -> Self {
+        let mut btf = Builder::default();
+        let int = btf.int("int", 4, true);
+        let ctx = btf.ptr(0);
+        let main = btf.func("tracer", int, &[("ctx", ctx)], true);
+        let file = btf.str("tracer");
+        let mut image = Image {
+            insns: driver.insns.clone(),
+            maps: Vec::new(),
+            btf: Vec::new(),
+            func_info: vec![[0, main]],
+            line_info: Vec::new(),
+            layout,
+            slot_size,
+            places: Vec::new(),
+        };
+        for (i, (start, name)) in driver.parts.iter().enumerate() {
+            let text = btf.str(&format!("tracer: {name}"));
+            // Line number in the upper 22 bits, column in the lower 10.
+            let line = u32::try_from(i + 1).unwrap_or(1) << 10;
+            image.line_info.push([u32::try_from(*start).unwrap_or(0), file, text, line]);
+            image.places.push(Placed { start: *start, collector: None, name: name.clone() });
+        }
+        for (at, map) in &driver.maps {
+            let map = match map {
+                MapRef::Slots => ImageMap::Slots { size: slots },
+                MapRef::Rings => ImageMap::Rings,
+            };
+            image.refer(*at, map);
+        }
+        Self { btf, moved: HashMap::new(), placed: HashMap::new(), image }
+    }
+
+    /// Where a function stands; put there when it is needed first.
+    fn place(&mut self, shape: &Shape<'_>, fragment: usize, name: &str, func: &Func) -> usize {
+        if let Some(start) = self.placed.get(&(fragment, name.to_owned())) {
+            return *start;
+        }
+        let linked = shape.fragments[fragment];
+        let moved = *self.moved.entry(fragment).or_insert_with(|| self.btf.append(&linked.btf));
+        let image = &mut self.image;
+        let start = image.insns.len();
+        let base = u32::try_from(start).unwrap_or(u32::MAX);
+        image.insns.extend_from_slice(&func.insns);
+        for at in func.map_loads() {
+            let index = usize::try_from(func.insns[at].imm).unwrap_or(usize::MAX);
+            if let Some(map) = linked.maps.get(index) {
+                image.refer(start + at, ImageMap::Fragment(map.clone()));
+            }
+        }
+        image.func_info.extend(func.func_info.iter().map(|[at, ty]| [base + at, moved.ty(*ty)]));
+        let lines = func.line_info.iter();
+        let lines = lines.map(|[at, file, text, line]| [base + at, moved.str(*file), moved.str(*text), *line]);
+        image.line_info.extend(lines);
+        let collector = Some(linked.collector.clone());
+        image.places.push(Placed { start, collector, name: name.to_owned() });
+        self.placed.insert((fragment, name.to_owned()), start);
+        start
+    }
+}
+
+impl Image {
+    /// Makes the instruction at `at` load a map; maps are listed once.
+    fn refer(&mut self, at: usize, map: ImageMap) {
+        let index = self.maps.iter().position(|m| *m == map).unwrap_or_else(|| {
+            self.maps.push(map);
+            self.maps.len() - 1
+        });
+        self.insns[at].imm = i32::try_from(index).unwrap_or(i32::MAX);
+    }
+
+    /// Whose code an instruction is, for a message about it.
+    pub fn blame(&self, insn: usize) -> Option<Blame> {
+        let place = self.places.iter().rev().find(|p| p.start <= insn)?;
+        let line = self.line_info.iter().rev().find(|l| l[0] as usize <= insn && l[0] as usize >= place.start);
+        let btf = tracer_bpf::Btf::parse(self.btf.clone()).ok();
+        let line = line.zip(btf).map(|(l, btf)| (btf.str(l[1]).to_owned(), l[3] >> 10, btf.str(l[2]).trim().to_owned()));
+        let line = line.filter(|_| place.collector.is_some());
+        Some(Blame { collector: place.collector.clone(), function: place.name.clone(), line })
+    }
+}

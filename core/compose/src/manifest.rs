@@ -1,0 +1,139 @@
+//! A collector's `collector.toml`: what cannot be read from its object.
+//!
+//! The object's BTF already says which arguments a collector wants and which fields it reports, so
+//! a manifest is short: names, texts, options, and what the collector needs of the system.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// The only version of the format so far.
+const VERSION: u32 = 1;
+
+/// A parsed `collector.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of the format: 1.
+    pub version: u32,
+    /// The collector's name; the folder's and the object's too.
+    pub name: String,
+    /// One line for lists and help.
+    pub about: String,
+    /// What must be true of the system for the collector to see anything.
+    #[serde(default)]
+    pub needs: Vec<Need>,
+    /// Arguments that can be had from others: `nft_pktinfo.skb` reads member `skb` of an argument
+    /// of type `struct nft_pktinfo *`; the type that it gives follows from BTF.
+    #[serde(default)]
+    pub derive: Vec<String>,
+    /// How each section is shown.
+    #[serde(default, rename = "section")]
+    pub sections: BTreeMap<String, SectionText>,
+    /// The collector's options; on the command line `--COLLECTOR-OPTION`.
+    #[serde(default, rename = "option")]
+    pub options: Vec<ManifestOption>,
+}
+
+/// Something that the engine can provide, with the user's consent, or check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Need {
+    /// The kernel traces nftables rules: some rule with `meta nftrace set` exists.
+    NftTrace,
+}
+
+/// Where a section's text stands in an event, and the text.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SectionText {
+    /// The place.
+    pub place: PlaceName,
+    /// Order on the packet line; lower is further left.
+    #[serde(default)]
+    pub order: u8,
+    /// The template.
+    pub text: String,
+}
+
+/// See [`tracer_event::Place`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlaceName {
+    /// On the first line, behind the probe.
+    Head,
+    /// On the line of device and packet.
+    Packet,
+    /// A line of its own.
+    Line,
+}
+
+/// An option of a collector.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestOption {
+    /// Its name, without the collector's.
+    pub name: String,
+    /// One line for help.
+    pub about: String,
+    /// The enum field whose values the option lists: only events with one of them are reported.
+    pub selects: String,
+}
+
+/// Why a manifest was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// Not TOML, an unknown key, or a wrong type; the text says where.
+    #[error("{0}")]
+    Toml(String),
+    /// Written for another version of the format.
+    #[error("version {0} of the manifest format is not known (this tracer knows {VERSION})")]
+    Version(u32),
+    /// A name that is not a C identifier.
+    #[error("`{0}` cannot name a collector, section or option: use letters, digits and `_`")]
+    Name(String),
+}
+
+impl Manifest {
+    /// Parses and checks a manifest.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        let manifest: Self = toml::from_str(text).map_err(|e| ManifestError::Toml(e.to_string()))?;
+        if manifest.version != VERSION {
+            return Err(ManifestError::Version(manifest.version));
+        }
+        let names = [&manifest.name].into_iter().chain(manifest.sections.keys());
+        let names = names.chain(manifest.options.iter().map(|o| &o.name));
+        for name in names {
+            let first = name.starts_with(|c: char| c.is_ascii_lowercase());
+            if !first || !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+                return Err(ManifestError::Name(name.clone()));
+            }
+        }
+        Ok(manifest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = "version = 1\nname = \"x\"\nabout = \"y\"\n";
+
+    #[test]
+    fn a_minimal_manifest() {
+        let m = Manifest::parse(MINIMAL).unwrap();
+        assert_eq!((m.name.as_str(), m.sections.len()), ("x", 0));
+    }
+
+    #[test]
+    fn refused() {
+        let unknown = Manifest::parse(&format!("{MINIMAL}colour = 1\n")).unwrap_err();
+        assert!(unknown.to_string().contains("unknown field `colour`"), "{unknown}");
+        let newer = MINIMAL.replace("= 1", "= 2");
+        assert_eq!(Manifest::parse(&newer).unwrap_err(), ManifestError::Version(2));
+        let name = MINIMAL.replace("\"x\"", "\"../x\"");
+        assert_eq!(Manifest::parse(&name).unwrap_err(), ManifestError::Name("../x".into()));
+        let need = format!("{MINIMAL}needs = [\"root\"]\n");
+        assert!(Manifest::parse(&need).unwrap_err().to_string().contains("nft-trace"));
+    }
+}

@@ -1,0 +1,120 @@
+//! From a section struct's BTF to a schema: the fragment's own type information is the only
+//! description of what it reports.
+
+use tracer_bpf::{
+    Btf,
+    btf::{Kind as BtfKind, Type},
+};
+use tracer_event::{Field, Kind, Place, Schema, Show, Tail, Template, Text};
+
+use crate::{
+    error::FragmentError,
+    manifest::{PlaceName, SectionText},
+};
+
+/// Builds the schema of section `name` from struct `id`.
+pub(crate) fn of_struct(
+    btf: &Btf,
+    id: u32,
+    name: &str,
+    text: Option<&SectionText>,
+) -> Result<Schema, FragmentError> {
+    let refuse = |field: &str, reason: String| FragmentError::Field {
+        section: name.to_owned(),
+        field: field.to_owned(),
+        reason,
+    };
+    let ty = btf.ty(id)?;
+    let size = ty.size().unwrap_or(0);
+    let tags = Tags::of(btf, id);
+    let members: Vec<_> = ty.members().collect();
+    let mut fields = Vec::new();
+    let mut tail = None;
+    for (i, member) in members.iter().enumerate() {
+        if member.bits != 0 || !member.bit_offset.is_multiple_of(8) {
+            return Err(refuse(member.name, "bitfields have no place in a section".into()));
+        }
+        let show = match tags.on(i) {
+            None => Show::Plain,
+            Some(tag) => tag.parse().map_err(|_| refuse(member.name, format!("unknown tag `{tag}`")))?,
+        };
+        let offset = member.bit_offset / 8;
+        let mut kind = kind_of(btf, member.ty).map_err(|reason| refuse(member.name, reason))?;
+        if show == Show::Packet {
+            let Kind::Bytes(max) = kind else {
+                return Err(refuse(member.name, "packet data is an array of bytes".into()));
+            };
+            if i + 1 != members.len() {
+                return Err(refuse(member.name, "packet data comes last in its section".into()));
+            }
+            tail = Some((offset, Tail { max }));
+            kind = Kind::Tail;
+        }
+        fields.push(Field { name: member.name.to_owned(), offset, kind, show });
+    }
+    let (size, tail) = tail.map_or((size, None), |(offset, tail)| (offset, Some(tail)));
+    let text = text.map(|t| place(name, t)).transpose()?;
+    Schema::new(name, size, tail, fields, text)
+        .map_err(|e| FragmentError::Schema { section: name.to_owned(), reason: e.to_string() })
+}
+
+fn place(section: &str, text: &SectionText) -> Result<Text, FragmentError> {
+    let template: Template = text
+        .text
+        .parse()
+        .map_err(|e: tracer_event::TemplateError| FragmentError::Schema { section: section.to_owned(), reason: e.to_string() })?;
+    let place = match text.place {
+        PlaceName::Head => Place::Head,
+        PlaceName::Packet => Place::Packet(text.order),
+        PlaceName::Line => Place::Line,
+    };
+    Ok(Text { template, place })
+}
+
+fn kind_of(btf: &Btf, id: u32) -> Result<Kind, String> {
+    let ty = btf.ty(btf.resolve(id)).map_err(|e| e.to_string())?;
+    let width = |t: &Type<'_>| u8::try_from(t.size().unwrap_or(0)).unwrap_or(0);
+    match ty.kind() {
+        BtfKind::Int if ty.is_signed() => Ok(Kind::Int(width(&ty))),
+        BtfKind::Int => Ok(Kind::Uint(width(&ty))),
+        BtfKind::Enum | BtfKind::Enum64 => Ok(Kind::Enum {
+            width: width(&ty),
+            signed: ty.is_signed(),
+            names: enum_names(&ty),
+        }),
+        BtfKind::Array => {
+            let (element, n) = ty.array().unwrap_or_default();
+            let element = btf.ty(btf.resolve(element)).map_err(|e| e.to_string())?;
+            match (element.kind(), element.size(), element.name()) {
+                // `char` is text, `unsigned char` is bytes: that is how C code writes them.
+                (BtfKind::Int, Some(1), "char") => Ok(Kind::Str(n)),
+                (BtfKind::Int, Some(1), _) => Ok(Kind::Bytes(n)),
+                _ => Err("an array in a section holds characters or bytes".into()),
+            }
+        }
+        kind => Err(format!("a {kind:?} has no place in a section")),
+    }
+}
+
+/// An enum's names as users write them: `verdict_drop` of `enum verdict` is `drop`.
+fn enum_names(ty: &Type<'_>) -> Vec<(i64, String)> {
+    let prefix = format!("{}_", ty.name());
+    let all = ty.enumerators().all(|e| e.name.starts_with(&prefix));
+    let short = |n: &str| if all { n[prefix.len()..].to_owned() } else { n.to_owned() };
+    ty.enumerators().map(|e| (e.value, short(e.name))).collect()
+}
+
+/// Declaration tags on the members of one struct.
+pub(crate) struct Tags(Vec<(usize, String)>);
+
+impl Tags {
+    pub(crate) fn of(btf: &Btf, id: u32) -> Self {
+        let tags = btf.own_ids().filter_map(|t| btf.ty(t).ok()).filter(|t| t.kind() == BtfKind::DeclTag);
+        let ours = tags.filter(|t| t.target() == Some(id));
+        Self(ours.filter_map(|t| Some((t.tag_component()?, t.name().to_owned()))).collect())
+    }
+
+    pub(crate) fn on(&self, member: usize) -> Option<&str> {
+        self.0.iter().find(|(i, _)| *i == member).map(|(_, tag)| tag.as_str())
+    }
+}

@@ -1,0 +1,104 @@
+//! A shape: all that decides what a composed program looks like.
+
+use std::sync::Arc;
+
+use tracer_event::{Layout, LayoutError};
+
+use crate::{
+    arguments::Arguments,
+    fragment::{Accessor, Build, Reader},
+    link::Linked,
+};
+
+/// How a program is attached, as far as its code depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Attach {
+    /// A kprobe: parameters in `struct pt_regs`.
+    Kprobe,
+    /// A BPF trampoline at a function's entry: parameters typed, in an array.
+    Fentry,
+}
+
+/// Bytes for a stack at most: `PERF_MAX_STACK_DEPTH`, 127 addresses.
+pub const STACK_BYTES: u32 = 127 * 8;
+
+/// Bytes of counters at the front of a CPU's slot; the record under construction follows.
+pub const SLOT_HEADER: i16 = 64;
+
+/// Offsets of the counters in a slot; `u64` each. For every slot at rest,
+/// hits = filtered + limited + delivered + lost.
+pub mod counter {
+    /// The program ran.
+    pub const HITS: i16 = 0;
+    /// A condition was not met.
+    pub const FILTERED: i16 = 8;
+    /// Suppressed by a rate limit.
+    pub const LIMITED: i16 = 16;
+    /// A record went into the ring.
+    pub const DELIVERED: i16 = 24;
+    /// The ring had no room.
+    pub const LOST: i16 = 32;
+}
+
+/// A map that the driver itself uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MapRef {
+    /// The program's own: an array of one value, a slot for each CPU in it.
+    Slots,
+    /// Shared by all programs: an array of ring buffers.
+    Rings,
+}
+
+/// A reader in a shape.
+pub struct BoundReader<'a> {
+    /// Index of its fragment in [`Shape::fragments`].
+    pub fragment: usize,
+    /// The reader.
+    pub reader: &'a Reader,
+}
+
+/// A condition that is decided before anything is written.
+pub struct Condition<'a> {
+    /// Index of the accessor's fragment in [`Shape::fragments`].
+    pub fragment: usize,
+    /// What gives the value.
+    pub accessor: &'a Accessor,
+    /// The values that pass.
+    pub values: Vec<i64>,
+}
+
+/// What is composed.
+pub struct Shape<'a> {
+    /// How the program is attached.
+    pub attach: Attach,
+    /// Which build of the fragments is used; all of one program's are of the same.
+    pub build: Build,
+    /// What the probe offers.
+    pub arguments: &'a Arguments,
+    /// The linked fragments.
+    pub fragments: Vec<&'a Linked>,
+    /// Readers, in the order of their sections.
+    pub readers: Vec<BoundReader<'a>>,
+    /// Conditions, all of which must hold.
+    pub conditions: Vec<Condition<'a>>,
+    /// Whether the kernel stack is recorded.
+    pub stack: bool,
+    /// The probe's number, which records carry.
+    pub probe: u16,
+    /// CPUs that may run the program: the machine's possible CPUs.
+    pub cpus: u32,
+}
+
+impl Shape<'_> {
+    /// The layout of the records.
+    pub fn layout(&self) -> Result<Layout, LayoutError> {
+        Layout::new(self.readers.iter().map(|r| Arc::clone(&r.reader.schema)).collect())
+    }
+
+    /// Bytes of one CPU's slot: whole cache lines, so that CPUs do not share any.
+    pub fn slot_size(&self, layout: &Layout) -> u32 {
+        let stack = if self.stack { STACK_BYTES } else { 0 };
+        // 8 bytes for the padding behind the last tail.
+        (u32::from(SLOT_HEADER.unsigned_abs()) + layout.max_size(stack) + 8).next_multiple_of(64)
+    }
+}

@@ -1,0 +1,218 @@
+//! The walk through a profile's tables. `toml`'s own tree is used, not serde: it has the span of every
+//! key and value, so an unknown key is shown where it stands, and all mistakes are found in one walk.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::{COMMAND_LINE_ONLY, Profile, VERSION, value};
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceRef};
+use crate::option::{Key, OptionDef, OptionTable, Origin, Setting, Settings, SubCommand};
+
+/// The keys beside the tables of sub-commands.
+const TOP_KEYS: [&str; 3] = ["version", "name", "about"];
+
+pub(super) fn profile(file: &str, text: &str, table: &OptionTable) -> Result<Profile, Diagnostics> {
+    let mut reader = Reader { text: Text { file, text: text.into() }, table, found: Diagnostics::new() };
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let span = error.span().unwrap_or_default();
+        let found = Diagnostic::error(error.message()).at(reader.text.at(span));
+        reader.found.push(found.because("not TOML"));
+    }
+    // After an error of syntax the tree holds guesses, about which nothing should be said.
+    if !reader.found.is_empty() {
+        return Err(reader.found);
+    }
+    let profile = reader.document(document.get_ref());
+    reader.found.sort_by_place();
+    match profile {
+        Some(profile) => reader.found.or_value(profile),
+        None => Err(reader.found),
+    }
+}
+
+/// The text of a profile, to point into.
+pub(super) struct Text<'a> {
+    file: &'a str,
+    text: Arc<str>,
+}
+
+impl Text<'_> {
+    pub(super) fn at(&self, span: Range<usize>) -> SourceRef {
+        SourceRef::new(self.file, self.text.clone(), span)
+    }
+}
+
+struct Reader<'a> {
+    text: Text<'a>,
+    table: &'a OptionTable,
+    found: Diagnostics,
+}
+
+impl<'a> Reader<'a> {
+    /// The profile, or `None` after having said what is missing or wrong at the top.
+    fn document(&mut self, document: &DeTable<'_>) -> Option<Profile> {
+        let version = self.version(document);
+        // Another version has other keys.
+        if version.is_some_and(|version| version != VERSION) {
+            return None;
+        }
+        let name = self.top_string(document, "name");
+        let about = self.top_string(document, "about");
+        if !document.contains_key("name") {
+            self.missing("name", "name = \"my-profile\"");
+        }
+        let origin = Origin::Profile(name.clone().unwrap_or_default());
+        let mut settings = BTreeMap::new();
+        for (key, value) in document {
+            if TOP_KEYS.contains(&key.get_ref().as_ref()) {
+                continue;
+            }
+            let command = SubCommand::from_name(key.get_ref());
+            match (command, value.get_ref()) {
+                (Some(command), DeValue::Table(table)) => {
+                    settings.insert(command, self.command(command, table, &origin));
+                }
+                (Some(command), _) => {
+                    let name = command.name();
+                    let found = Diagnostic::error(format!("`{name}` is a table"))
+                        .at(self.text.at(value.span()))
+                        .hint(format!("write `[{name}]` on a line of its own, its keys below"));
+                    self.found.push(found);
+                }
+                (None, _) => self.unknown_top_key(key),
+            }
+        }
+        version?;
+        Some(Profile { name: name?, about, settings })
+    }
+
+    fn version(&mut self, document: &DeTable<'_>) -> Option<i64> {
+        let Some(value) = document.get("version") else {
+            self.missing("version", &format!("version = {VERSION}"));
+            return None;
+        };
+        let at = self.text.at(value.span());
+        let found = match value::integer(value.get_ref()) {
+            Some(VERSION) => return Some(VERSION),
+            Some(other) => {
+                let found = Diagnostic::error(format!("profile version {other} is not supported"));
+                self.found.push(found.at(at).because(format!("this tracer reads version {VERSION}")));
+                return Some(other);
+            }
+            None => Diagnostic::error("`version` takes a whole number"),
+        };
+        self.found.push(found.at(at).hint(format!("write `version = {VERSION}`")));
+        None
+    }
+
+    fn top_string(&mut self, document: &DeTable<'_>, key: &str) -> Option<String> {
+        let value = document.get(key)?;
+        match value.get_ref() {
+            DeValue::String(text) if !text.trim().is_empty() => return Some(text.to_string()),
+            DeValue::String(_) => {
+                let found = Diagnostic::error(format!("`{key}` is empty"));
+                self.found.push(found.at(self.text.at(value.span())));
+            }
+            other => {
+                let kind = value::kind(other);
+                let found = Diagnostic::error(format!("`{key}` takes a text, not {kind}"));
+                self.found.push(found.at(self.text.at(value.span())));
+            }
+        }
+        None
+    }
+
+    fn command(&mut self, command: SubCommand, table: &DeTable<'_>, origin: &Origin) -> Settings {
+        let mut settings = Settings::default();
+        for (key, value) in table {
+            let Some(option) = self.option(command, key) else { continue };
+            let read = value::setting(&self.text, option, key.get_ref(), value);
+            if let Some(value_read) = self.found.take(read) {
+                let source = Some(self.text.at(value.span()));
+                let (origin, merge) = (origin.clone(), option.merge);
+                settings.insert(&option.name, Setting { value: value_read, merge, origin, source });
+            }
+        }
+        settings
+    }
+
+    /// The option that `key` stands for in the table of `command`, or `None` after having said why
+    /// there is none.
+    fn option(&mut self, command: SubCommand, key: &Spanned<DeString<'_>>) -> Option<&'a OptionDef> {
+        let (word, at) = (key.get_ref().as_ref(), self.text.at(key.span()));
+        let name = command.name();
+        let option = self.table.find_key(word);
+        let command_line_only = option.is_some_and(|option| option.key == Key::CommandLineOnly);
+        if command_line_only || COMMAND_LINE_ONLY.contains(&word) {
+            self.found.push(never(word, at));
+            return None;
+        }
+        let found = match option {
+            Some(option) if option.is_on(command) => return Some(option),
+            Some(option) => Diagnostic::error(format!("`{name}` has no option `{word}`"))
+                .because(format!("it belongs to {}", commands_of(option)))
+                .at(at),
+            None => {
+                let keys: Vec<_> = self
+                    .table
+                    .of(command)
+                    .filter(|option| option.key != Key::CommandLineOnly)
+                    .map(OptionDef::profile_key)
+                    .collect();
+                let keys = keys.iter().map(String::as_str);
+                let mut found = Diagnostic::unknown("key", word, keys).at(at);
+                found.message += &format!(" in `[{name}]`");
+                found
+            }
+        };
+        self.found.push(found);
+        None
+    }
+
+    fn unknown_top_key(&mut self, key: &Spanned<DeString<'_>>) {
+        let (word, at) = (key.get_ref().as_ref(), self.text.at(key.span()));
+        let tables = SubCommand::ALL.map(SubCommand::name);
+        let found = match self.table.find_key(word) {
+            _ if COMMAND_LINE_ONLY.contains(&word) => never(word, at),
+            Some(option) if option.key == Key::CommandLineOnly => never(word, at),
+            Some(option) => Diagnostic::error(format!("`{word}` does not stand in a table"))
+                .because("options stand in the table of a sub-command")
+                .hint(format!("move it below {}", commands_of(option)))
+                .at(at),
+            None => {
+                let known = TOP_KEYS.into_iter().chain(tables);
+                Diagnostic::unknown("key", word, known).at(at)
+            }
+        };
+        self.found.push(found);
+    }
+
+    fn missing(&mut self, key: &str, example: &str) {
+        // Nothing in the text is at fault, so the caret stands at its start.
+        let found = Diagnostic::error(format!("`{key}` is missing"))
+            .at(self.text.at(0..0))
+            .because("every profile has it")
+            .hint(format!("write `{example}` at the top"));
+        self.found.push(found);
+    }
+}
+
+fn never(word: &str, at: SourceRef) -> Diagnostic {
+    let flag = word.replace('_', "-");
+    Diagnostic::error(format!("`{word}` cannot be given by a profile"))
+        .because("it is given on the command line only")
+        .hint(format!("leave it out here and write `--{flag}` when you start tracer"))
+        .at(at)
+}
+
+/// The tables that an option may stand in.
+fn commands_of(option: &OptionDef) -> String {
+    let tables = SubCommand::ALL.into_iter().filter(|command| option.is_on(*command));
+    let tables: Vec<_> = tables.map(|command| format!("`[{}]`", command.name())).collect();
+    tables.join(" or ")
+}

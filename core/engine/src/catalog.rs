@@ -1,0 +1,108 @@
+//! The collectors that there are, and the options that they bring.
+
+use tracer_compose::{Embedded, Fragment, FragmentError};
+use tracer_dsl::{
+    filter::FieldPath,
+    option::{DefinitionError, OptionDef, OptionTable, Scope, SubCommand, ValueType},
+};
+
+/// All collectors known to this binary, by name.
+#[derive(Debug)]
+pub struct Catalog {
+    fragments: Vec<Fragment>,
+}
+
+/// Why the collectors do not make a catalog.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// A collector's folder.
+    #[error("collector {name}: {error}")]
+    Fragment {
+        /// The collector, as far as its manifest says.
+        name: String,
+        /// What is wrong with it.
+        error: FragmentError,
+    },
+    /// Two collectors of one name.
+    #[error("two collectors are called `{0}`")]
+    Twice(String),
+    /// An option that does not fit the table.
+    #[error("collector {name}: {error}")]
+    Option {
+        /// The collector.
+        name: String,
+        /// What is wrong with the option.
+        error: DefinitionError,
+    },
+}
+
+impl Catalog {
+    /// The collectors that are linked into the binary.
+    pub fn new() -> Result<Self, CatalogError> {
+        let mut fragments: Vec<Fragment> = Vec::new();
+        for embedded in inventory::iter::<Embedded> {
+            let fragment = Fragment::parse(embedded.manifest, embedded.probe, embedded.direct);
+            let fragment = fragment.map_err(|error| CatalogError::Fragment {
+                name: named(embedded.manifest).to_owned(),
+                error,
+            })?;
+            if fragments.iter().any(|f| f.manifest.name == fragment.manifest.name) {
+                return Err(CatalogError::Twice(fragment.manifest.name));
+            }
+            fragments.push(fragment);
+        }
+        // The order in which linked crates register is unspecified.
+        fragments.sort_by(|a, b| a.manifest.name.cmp(&b.manifest.name));
+        Ok(Self { fragments })
+    }
+
+    /// All, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Fragment> {
+        self.fragments.iter()
+    }
+
+    /// One by its name; `skb-drop` finds `skb_drop`.
+    pub fn find(&self, name: &str) -> Option<&Fragment> {
+        let name = name.replace('-', "_");
+        self.fragments.iter().find(|f| f.manifest.name == name)
+    }
+
+    /// All names.
+    pub fn names(&self) -> Vec<&str> {
+        self.fragments.iter().map(|f| f.manifest.name.as_str()).collect()
+    }
+
+    /// tracer's own options and those of all collectors.
+    pub fn options(&self) -> Result<OptionTable, CatalogError> {
+        let failed =
+            |name: &str, error| CatalogError::Option { name: name.to_owned(), error };
+        let mut table = OptionTable::new([]).map_err(|e| failed("tracer", e))?;
+        for fragment in &self.fragments {
+            let collector = &fragment.manifest.name;
+            for option in &fragment.manifest.options {
+                let field = fragment.schema(collector).and_then(|s| s.field(&option.selects));
+                let words = match field.map(|f| &f.kind) {
+                    Some(tracer_event::Kind::Enum { names, .. }) => {
+                        ValueType::ListOf(names.iter().map(|(_, name)| name.clone()).collect())
+                    }
+                    _ => ValueType::List,
+                };
+                let name = format!("{collector}-{}", option.name).replace('_', "-");
+                let path = FieldPath { section: collector.clone(), field: option.selects.clone() };
+                let def = OptionDef::new(name, option.about.clone(), words)
+                    .on([SubCommand::Collect])
+                    .heading(format!("Collector {collector}"))
+                    .selects(path);
+                debug_assert!(matches!(def.scope, Scope::Commands(_)));
+                table.add(def).map_err(|e| failed(collector, e))?;
+            }
+        }
+        Ok(table)
+    }
+}
+
+/// The name in a manifest that may not parse: good enough for a message.
+fn named(manifest: &str) -> &str {
+    let name = manifest.lines().find_map(|l| l.strip_prefix("name = "));
+    name.unwrap_or("?").trim_matches('"')
+}

@@ -1,0 +1,64 @@
+//! What a run tells its user besides events: values, so that tests compare them and the command
+//! line decides where they go.
+
+use std::fmt;
+
+use crate::request::Way;
+
+/// Something to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A probe is attached.
+    Attached {
+        /// As it was asked for.
+        probe: String,
+        /// How.
+        way: Way,
+        /// The module that the function is in.
+        module: Option<String>,
+        /// Sections that its events have.
+        sections: Vec<String>,
+        /// Ways that were refused before.
+        refused: Vec<(String, String)>,
+    },
+    /// The system was changed.
+    Changed(String),
+    /// Something that was asked for cannot be had, or only in part.
+    Note(String),
+    /// Something that the user should do.
+    Hint {
+        /// What is the matter.
+        message: String,
+        /// What to do.
+        help: Vec<String>,
+    },
+    /// Everything is attached; events follow.
+    Running {
+        /// How to end it.
+        ends: String,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attached { probe, way, module, sections, refused } => {
+                write!(f, "attached {probe} by {way}")?;
+                if let Some(module) = module {
+                    write!(f, " (module {module})")?;
+                }
+                if !sections.is_empty() {
+                    write!(f, ", reading {}", sections.join(", "))?;
+                }
+                refused.iter().try_for_each(|(way, reason)| write!(f, "\n  = note: not by {way}: {reason}"))
+            }
+            Self::Changed(change) => write!(f, "changed on this system: {change}"),
+            Self::Note(note) => write!(f, "note: {note}"),
+            Self::Hint { message, help } => {
+                write!(f, "{message}")?;
+                help.iter().try_for_each(|help| write!(f, "\n  = help: {help}"))
+            }
+            Self::Running { ends } => write!(f, "tracing; {ends}"),
+        }
+    }
+}

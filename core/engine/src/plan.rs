@@ -1,0 +1,231 @@
+//! A request, resolved against the catalog and this kernel: which function each probe is, what its
+//! arguments are, which readers run there. Nothing is loaded or changed to find that out. A plan
+//! that exists can be composed; only the verifier and the host's policy can still refuse.
+
+use std::collections::BTreeSet;
+
+use tracer_compose::{Accessor, Arguments, Fragment, Need, Reader};
+use tracer_dsl::{
+    Diagnostic, Diagnostics,
+    filter::{Expr, Value},
+    option::Located,
+    probe::{Probe, ProbeKind, Target},
+};
+use tracer_event::Kind;
+
+use crate::{
+    catalog::Catalog,
+    error::Error,
+    request::{Request, Way},
+    types::{Function, Types},
+};
+
+/// What will be attached, and what will run there.
+pub struct Plan<'a> {
+    /// The collectors, in the order in which their sections stand in records.
+    pub collectors: Vec<&'a Fragment>,
+    /// One for each probe that exists.
+    pub probes: Vec<PlannedProbe<'a>>,
+    /// What the collectors need of the system.
+    pub needs: BTreeSet<Need>,
+    /// What the user should know about what was asked and cannot be had.
+    pub notes: Vec<String>,
+}
+
+/// A probe that this kernel has.
+pub struct PlannedProbe<'a> {
+    /// As it was asked for.
+    pub probe: Probe,
+    /// The function.
+    pub function: Function,
+    /// What the function's arguments are.
+    pub arguments: Arguments,
+    /// The readers that run there; the number is the collector's in [`Plan::collectors`].
+    pub readers: Vec<(usize, &'a Reader)>,
+    /// What must hold for an event to be reported.
+    pub conditions: Vec<PlannedCondition<'a>>,
+    /// The ways of attaching, best first.
+    pub ways: Vec<Way>,
+}
+
+/// A condition that is decided by an accessor.
+pub struct PlannedCondition<'a> {
+    /// The collector's number in [`Plan::collectors`].
+    pub collector: usize,
+    /// What gives the value.
+    pub accessor: &'a Accessor,
+    /// The values that pass.
+    pub values: Vec<i64>,
+}
+
+impl<'a> Plan<'a> {
+    /// Resolves a request.
+    pub fn new(request: &Request, catalog: &'a Catalog, types: &mut Types) -> Result<Self, Error> {
+        let collectors = collectors(request, catalog)?;
+        let mut found = Diagnostics::new();
+        let mut plan = Self { collectors, probes: Vec::new(), needs: BTreeSet::new(), notes: Vec::new() };
+        for probe in &merged(&request.probes) {
+            match plan.probe(probe, request, catalog, types) {
+                Ok(()) => {}
+                Err(Error::Diagnostics(diagnostics)) => {
+                    let _: Option<()> = found.take(Err(diagnostics));
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        found.or_value(())?;
+        if plan.probes.is_empty() {
+            return Err(Error::Missing {
+                message: "nothing to trace: this kernel has none of the probes".to_owned(),
+                help: plan.notes.join("\n  = help: "),
+            });
+        }
+        plan.note_idle(request);
+        Ok(plan)
+    }
+
+    fn probe(
+        &mut self,
+        located: &Located<Probe>,
+        request: &Request,
+        catalog: &Catalog,
+        types: &mut Types,
+    ) -> Result<(), Error> {
+        let probe = &located.value;
+        let refuse = |message: String, hint: &str| {
+            Error::from(Diagnostics::from(Diagnostic::error(message).at(located.source.clone()).hint(hint)))
+        };
+        if !matches!(probe.kind, ProbeKind::Kprobe | ProbeKind::Fentry) {
+            let message = format!("this version of tracer cannot attach a {} probe", probe.kind.name());
+            return Err(refuse(message, "it attaches `kprobe:FUNCTION` and `fentry:FUNCTION`"));
+        }
+        let Target::Exact(name) = &probe.target else {
+            let message = format!("this version of tracer cannot attach the pattern `{}`", probe.target.as_str());
+            return Err(refuse(message, "name each function"));
+        };
+        let Some(function) = types.function(name)? else {
+            let reason = format!("this kernel and its loaded modules have no function `{name}` in their BTF");
+            if probe.optional {
+                self.notes.push(format!("{probe} is left out: {reason}"));
+                return Ok(());
+            }
+            let absent = Diagnostic::error(format!("{probe} cannot be attached"))
+                .at(located.source.clone())
+                .because(reason)
+                .hint("a module's functions are there only while it is loaded; a static function may be inlined");
+            return Err(Diagnostics::from(absent).into());
+        };
+        let derive: Vec<String> = catalog.iter().flat_map(|f| f.manifest.derive.iter().cloned()).collect();
+        let prototype = function.btf.prototype(function.id).unwrap_or(0);
+        let arguments = Arguments::of_function(&function.btf, prototype, 0, &derive);
+        let mut readers = Vec::new();
+        for (index, fragment) in self.collectors.iter().enumerate() {
+            let fragment: &'a Fragment = fragment;
+            let here = fragment.readers.iter().filter(|r| r.wants.met_by(&arguments));
+            let before = readers.len();
+            readers.extend(here.map(|r| (index, r)));
+            if readers.len() > before {
+                self.needs.extend(fragment.manifest.needs.iter().copied());
+            }
+        }
+        if readers.is_empty() {
+            let names: Vec<&str> = self.collectors.iter().map(|f| f.manifest.name.as_str()).collect();
+            self.notes.push(format!(
+                "{probe}: no argument of the function is known to {}; its events say only that it was called",
+                names.join(", ")
+            ));
+        }
+        let conditions = self.conditions(&request.conditions, &readers)?;
+        let ways = match (request.attach, probe.kind) {
+            (Some(way), _) => vec![way],
+            (None, ProbeKind::Fentry) => vec![Way::Fentry],
+            (None, _) => vec![Way::Fentry, Way::Kprobe],
+        };
+        let probe = probe.clone();
+        self.probes.push(PlannedProbe { probe, function, arguments, readers, conditions, ways });
+        Ok(())
+    }
+
+    /// The conditions that bind at a probe with these readers: those on sections reported there.
+    fn conditions(
+        &self,
+        conditions: &[Expr],
+        readers: &[(usize, &'a Reader)],
+    ) -> Result<Vec<PlannedCondition<'a>>, Error> {
+        let mut bound = Vec::new();
+        for condition in conditions {
+            let Expr::In { field, values, span } = condition;
+            let reported = readers.iter().find(|(_, r)| r.schema.section() == field.section);
+            let Some((collector, reader)) = reported else { continue };
+            let failed = |message: String| {
+                let d = Diagnostic::error(message);
+                Error::from(Diagnostics::from(match span {
+                    Some(source) => d.at(source.clone()),
+                    None => d,
+                }))
+            };
+            let fragment: &'a Fragment = self.collectors[*collector];
+            let accessor = fragment.accessor(&field.section, &field.field);
+            let accessor = accessor.ok_or_else(|| failed(format!("`{field}` cannot be filtered by in the kernel")))?;
+            let kind = reader.schema.field(&field.field).map(|f| &f.kind);
+            let number = |value: &Value| match (value, kind) {
+                (Value::Number(n), _) => Ok(*n),
+                (Value::Name(name), Some(Kind::Enum { names, .. })) => {
+                    let known = names.iter().find(|(_, n)| n == name).map(|(n, _)| *n);
+                    known.ok_or_else(|| failed(format!("`{field}` is never `{name}`")))
+                }
+                (Value::Name(name), _) => Err(failed(format!("`{field}` is a number, not `{name}`"))),
+            };
+            let values = values.iter().map(number).collect::<Result<_, _>>()?;
+            bound.push(PlannedCondition { collector: *collector, accessor, values });
+        }
+        Ok(bound)
+    }
+
+    /// A collector that was asked for by name and reads nothing anywhere should not be silent.
+    fn note_idle(&mut self, request: &Request) {
+        for (index, fragment) in self.collectors.iter().enumerate() {
+            let reads = self.probes.iter().any(|p| p.readers.iter().any(|(i, _)| *i == index));
+            if !reads && !request.collectors.is_empty() {
+                let name = &fragment.manifest.name;
+                self.notes.push(format!("collector {name} finds nothing to read at these probes"));
+            }
+        }
+    }
+}
+
+/// What to say to a request without probes.
+pub(crate) fn nothing_to_trace() -> Diagnostic {
+    Diagnostic::error("nothing to trace: no probe was given")
+        .hint("take a profile, such as `-p nft-dropmon`, or a probe, such as `-P kprobe:FUNCTION`")
+}
+
+/// The collectors that were asked for; all of them where none was named.
+pub(crate) fn collectors<'a>(request: &Request, catalog: &'a Catalog) -> Result<Vec<&'a Fragment>, Diagnostics> {
+    if request.collectors.is_empty() {
+        return Ok(catalog.iter().collect());
+    }
+    let mut found = Diagnostics::new();
+    let mut collectors: Vec<&Fragment> = Vec::new();
+    for name in &request.collectors {
+        match catalog.find(&name.value) {
+            Some(f) if collectors.iter().any(|c| c.manifest.name == f.manifest.name) => {}
+            Some(f) => collectors.push(f),
+            None => found
+                .push(Diagnostic::unknown("collector", &name.value, catalog.names()).at(name.source.clone())),
+        }
+    }
+    found.or_value(collectors)
+}
+
+/// The same place asked for twice is one probe with the options of both.
+fn merged(probes: &[Located<Probe>]) -> Vec<Located<Probe>> {
+    let mut merged: Vec<Located<Probe>> = Vec::new();
+    for probe in probes {
+        match merged.iter_mut().find(|p| p.value.same_place(&probe.value)) {
+            Some(known) => known.value.join(&probe.value),
+            None => merged.push(probe.clone()),
+        }
+    }
+    merged
+}

@@ -1,0 +1,117 @@
+//! The IPv6 header, and the extension headers between it and the transport.
+
+use std::{fmt, net::Ipv6Addr};
+
+use super::input::{Flaw, Input};
+use super::text::Protocol;
+
+/// An IPv6 header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ipv6 {
+    /// Where it comes from.
+    pub source: Ipv6Addr,
+    /// Where it goes.
+    pub destination: Ipv6Addr,
+    /// Hops left.
+    pub hop_limit: u8,
+    /// The traffic class: DSCP and ECN.
+    pub class: u8,
+    /// The flow label, 20 bits.
+    pub label: u32,
+    /// Bytes behind this header, extension headers included; 0 in jumbograms.
+    pub length: u16,
+    /// What follows the extension headers, an IANA protocol number; where they are not whole, the last one known.
+    pub protocol: u8,
+    /// The fragment header.
+    pub fragment: Option<Fragment>,
+}
+
+/// An IPv6 fragment header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fragment {
+    /// The identification that fragments share.
+    pub id: u32,
+    /// Where in the packet this fragment starts, bytes.
+    pub offset: u16,
+    /// More fragments follow.
+    pub more: bool,
+}
+
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const AUTHENTICATION: u8 = 51;
+const DESTINATION: u8 = 60;
+const MOBILITY: u8 = 135;
+
+impl Ipv6 {
+    /// The fixed header.
+    pub(super) fn read(input: &mut Input<'_>) -> Result<Ipv6, Flaw> {
+        let first = u32::from_be_bytes(input.peek()?);
+        if first >> 28 != 6 {
+            return Err(Flaw::Malformed("IP version"));
+        }
+        input.skip(4)?;
+        let length = u16::from_be_bytes(input.take()?);
+        let [protocol, hop_limit] = input.take()?;
+        let (source, destination) =
+            (Ipv6Addr::from(input.take::<16>()?), Ipv6Addr::from(input.take::<16>()?));
+        if length != 0 {
+            input.limit(usize::from(length));
+        }
+        Ok(Ipv6 {
+            source,
+            destination,
+            hop_limit,
+            class: (first >> 20) as u8,
+            label: first & 0xf_ffff,
+            length,
+            protocol,
+            fragment: None,
+        })
+    }
+
+    /// Goes to what follows the extension headers. Each has at least 8 bytes, so this ends with the data.
+    pub(super) fn extensions(&mut self, input: &mut Input<'_>) -> Result<(), Flaw> {
+        while matches!(
+            self.protocol,
+            HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION | MOBILITY
+        ) {
+            let [next, len, rest @ ..] = input.peek::<8>()?;
+            let len = usize::from(len);
+            input.skip(match self.protocol {
+                FRAGMENT => 8,
+                AUTHENTICATION => (len + 2) * 4,
+                _ => (len + 1) * 8,
+            })?;
+            if self.protocol == FRAGMENT {
+                self.fragment = Some(Fragment::new(rest));
+            }
+            self.protocol = next;
+            if self.fragment.is_some_and(|fragment| fragment.offset != 0) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Fragment {
+    /// From all of the header but its first two bytes.
+    fn new([a, b, id @ ..]: [u8; 6]) -> Fragment {
+        let offset = u16::from_be_bytes([a, b]);
+        Fragment { id: u32::from_be_bytes(id), offset: offset & !7, more: offset & 1 != 0 }
+    }
+}
+
+/// What follows the addresses.
+impl fmt::Display for Ipv6 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ipv6 { hop_limit, class, label, length, .. } = self;
+        write!(f, "ttl {hop_limit} tc {class:#x} label {label:#x}")?;
+        if let Some(Fragment { id, offset, more }) = self.fragment {
+            write!(f, " id {id} off {offset}{}", if more { " [MF]" } else { "" })?;
+        }
+        write!(f, " len {length} {}", Protocol(self.protocol))
+    }
+}

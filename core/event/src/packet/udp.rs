@@ -1,0 +1,25 @@
+//! The UDP header.
+
+use std::fmt;
+
+use super::{Flaw, input::Input};
+
+/// A UDP header, without ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Udp {
+    /// Bytes of header and payload.
+    pub length: u16,
+}
+
+impl Udp {
+    /// What follows the ports.
+    pub(super) fn read(input: &mut Input<'_>) -> Result<Udp, Flaw> {
+        Ok(Udp { length: u16::from_be_bytes(input.take()?) })
+    }
+}
+
+impl fmt::Display for Udp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "len {}", self.length)
+    }
+}

@@ -1,0 +1,207 @@
+//! For tests: the sample event of DESIGN §11, as bytes, and a hand tool for making records. The schemas are those that
+//! the built-in collectors have.
+
+use std::sync::Arc;
+
+use crate::header::{self, RECORD_SIZE, SECTIONS, STACK};
+use crate::{Field, Kind, Layout, Place, ProbeInfo, Schema, Show, Symbol, Symbols, Tag, Tail, Text, Trim};
+
+pub(crate) const NETNS: u64 = 4_026_531_840;
+
+/// 172.16.42.1.52294 > 172.16.42.2.8080, a TCP SYN of 60 bytes in an Ethernet frame.
+pub(crate) const SYN: [u8; 74] = [
+    0x02, 0x42, 0xac, 0x10, 0x2a, 0x02, 0x02, 0x42, 0xac, 0x10, 0x2a, 0x01, 0x08, 0x00, // Ethernet
+    0x45, 0x00, 0x00, 0x3c, 0x94, 0x50, 0x40, 0x00, 0x40, 0x06, 0x00, 0x00, // IPv4
+    172, 16, 42, 1, 172, 16, 42, 2, // its addresses
+    0xcc, 0x46, 0x1f, 0x90, 0x75, 0x84, 0xd9, 0x32, 0x00, 0x00, 0x00, 0x00, // TCP
+    0xa0, 0x02, 0xfa, 0xf0, 0x00, 0x00, 0x00, 0x00, // data offset 10, SYN, window 64240
+    0x02, 0x04, 0x05, 0xb4, 0x04, 0x02, 0x08, 0x0a, 0, 0, 0, 1, 0, 0, 0, 0, 0x01, 0x03, 0x03,
+    0x07, // its options
+];
+
+pub(crate) const NFT_RULE: usize = 80;
+pub(crate) const NFT_POLICY: usize = 92;
+
+pub(crate) fn probe() -> ProbeInfo {
+    let name = "__nft_trace_packet".to_owned();
+    ProbeInfo { tag: Tag::Kprobe, trim: Trim::Entry(name.clone()), name, layout: Arc::new(layout()) }
+}
+
+pub(crate) fn layout() -> Layout {
+    let nft = schema(
+        "nft",
+        96,
+        None,
+        vec![
+            field("table", 0, Kind::Str(32), Show::Plain),
+            field("chain", 32, Kind::Str(32), Show::Plain),
+            field("table_handle", 64, Kind::Uint(8), Show::Plain),
+            field("chain_handle", 72, Kind::Uint(8), Show::Plain),
+            field("rule", 80, Kind::Uint(8), Show::Plain),
+            field("verdict", 88, verdict(), Show::Plain),
+            field("policy", 92, Kind::Uint(1), Show::Plain),
+        ],
+        "table {table} ({table_handle}) chain {chain} ({chain_handle})[ handle {rule}] {verdict}[policy? (policy)]",
+        Place::Line,
+    );
+    let ns = schema(
+        "ns",
+        4,
+        None,
+        vec![field("inum", 0, Kind::Uint(4), Show::Netns)],
+        "[ns {inum}]",
+        Place::Packet(0),
+    );
+    let dev = schema(
+        "dev",
+        24,
+        None,
+        vec![
+            field("name", 0, Kind::Str(16), Show::Plain),
+            field("ifindex", 16, Kind::Uint(4), Show::Plain),
+            field("rx_ifindex", 20, Kind::Uint(4), Show::Plain),
+        ],
+        "if {ifindex} ({name})[ rxif {rx_ifindex}]",
+        Place::Packet(10),
+    );
+    let skb = schema(
+        "skb",
+        12,
+        Some(Tail { max: 256 }),
+        vec![
+            field("orig_len", 0, Kind::Uint(4), Show::Plain),
+            field("link", 4, Kind::Uint(4), Show::Plain),
+            field("protocol", 8, Kind::Uint(2), Show::Be16),
+            field("data", 12, Kind::Tail, Show::Packet),
+        ],
+        "{data}",
+        Place::Packet(20),
+    );
+    let reason = Kind::Enum { width: 4, signed: false, names: vec![(2, "NETFILTER_DROP".into())] };
+    let drop = schema(
+        "skb_drop",
+        4,
+        None,
+        vec![field("reason", 0, reason, Show::Plain)],
+        "(drop {reason})",
+        Place::Head,
+    );
+    Layout::new(vec![nft, ns, dev, skb, drop]).unwrap()
+}
+
+/// Two tail sections, `one` and `two`, with structs of 4 bytes and arrays of at most 32.
+pub(crate) fn two_tails() -> Layout {
+    let section = |name| {
+        let data = vec![field("data", 4, Kind::Tail, Show::Plain)];
+        schema(name, 4, Some(Tail { max: 32 }), data, "{data}", Place::Line)
+    };
+    Layout::new(vec![section("one"), section("two")]).unwrap()
+}
+
+pub(crate) fn record() -> Vec<u8> {
+    let layout = layout();
+    let mut dev = [0; 24];
+    dev[..4].copy_from_slice(b"eth0");
+    dev[16] = 2;
+    dev[20] = 2;
+    let mut skb = vec![74, 0, 0, 0, 1, 0, 0, 0, 0x08, 0x00, 0, 0];
+    skb.extend(SYN);
+    let mut bytes = Bytes::new(&layout)
+        .fixed(0, &nft())
+        .fixed(1, &u32::try_from(NETNS).unwrap().to_le_bytes())
+        .fixed(2, &dev)
+        .tail(3, &skb)
+        .stack(&[0xffff_ffff_c001_0001, 0xffff_ffff_c002_03ef])
+        .finish();
+    bytes[header::TIME..header::TIME + 8].copy_from_slice(&3_443_313_082_998_u64.to_le_bytes());
+    bytes[header::COMM..header::COMM + 9].copy_from_slice(b"swapper/0");
+    bytes
+}
+
+pub(crate) fn nft() -> [u8; 96] {
+    let mut nft = [0; 96];
+    nft[..9].copy_from_slice(b"firewalld");
+    nft[32..54].copy_from_slice(b"filter_IN_FedoraServer");
+    nft[64] = 1;
+    nft[72] = 202;
+    nft[NFT_RULE] = 215;
+    nft
+}
+
+/// The names of the sample's stack.
+pub(crate) struct Names;
+
+impl Symbols for Names {
+    fn resolve(&self, address: u64) -> Option<Symbol<'_>> {
+        let name = match address >> 16 {
+            0xffff_ffff_c001 => "__nft_trace_packet",
+            0xffff_ffff_c002 => "nft_do_chain",
+            _ => return None,
+        };
+        Some(Symbol { name: name.into(), offset: address & 0xffff })
+    }
+}
+
+/// A record in the making. Tails must be added in the layout's order.
+pub(crate) struct Bytes<'a> {
+    layout: &'a Layout,
+    bytes: Vec<u8>,
+    sections: u64,
+    stack: u32,
+}
+
+impl<'a> Bytes<'a> {
+    pub(crate) fn new(layout: &'a Layout) -> Bytes<'a> {
+        Bytes { layout, bytes: vec![0; layout.fixed_end() as usize], sections: 0, stack: 0 }
+    }
+
+    pub(crate) fn fixed(mut self, index: usize, section: &[u8]) -> Bytes<'a> {
+        let start = self.layout.sections()[index].offset as usize;
+        self.bytes[start..start + section.len()].copy_from_slice(section);
+        self.sections |= 1 << index;
+        self
+    }
+
+    pub(crate) fn tail(mut self, index: usize, section: &[u8]) -> Bytes<'a> {
+        let len = u32::try_from(section.len()).unwrap();
+        self.bytes.extend(section);
+        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
+        self.fixed(index, &len.to_le_bytes())
+    }
+
+    pub(crate) fn stack(mut self, addresses: &[u64]) -> Bytes<'a> {
+        for address in addresses {
+            self.bytes.extend(address.to_le_bytes());
+            self.stack += 8;
+        }
+        self
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        let size = u32::try_from(self.bytes.len()).unwrap();
+        self.bytes[RECORD_SIZE..RECORD_SIZE + 4].copy_from_slice(&size.to_le_bytes());
+        self.bytes[SECTIONS..SECTIONS + 8].copy_from_slice(&self.sections.to_le_bytes());
+        self.bytes[STACK..STACK + 4].copy_from_slice(&self.stack.to_le_bytes());
+        self.bytes
+    }
+}
+
+fn verdict() -> Kind {
+    Kind::Enum { width: 4, signed: true, names: vec![(0, "drop".into()), (1, "accept".into())] }
+}
+
+fn field(name: &str, offset: u32, kind: Kind, show: Show) -> Field {
+    Field { name: name.into(), offset, kind, show }
+}
+
+fn schema(
+    name: &str,
+    size: u32,
+    tail: Option<Tail>,
+    fields: Vec<Field>,
+    template: &str,
+    place: Place,
+) -> Arc<Schema> {
+    let text = Text { template: template.parse().unwrap(), place };
+    Arc::new(Schema::new(name, size, tail, fields, Some(text)).unwrap())
+}

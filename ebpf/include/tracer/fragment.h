@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * The fragment ABI: what a collector's BPF code is written against.
+ *
+ * A fragment holds readers and accessors. A *reader* fills one section of an event:
+ *
+ *	struct my_args {
+ *		struct sk_buff *skb REQUIRED;
+ *	};
+ *	struct my {
+ *		__u32 len;
+ *		__u32 mark HEX;
+ *	};
+ *	READER(my, struct my_args *args, struct my *out)
+ *	{
+ *		out->len = LOAD(args->skb->len);
+ *		out->mark = LOAD(args->skb->mark);
+ *		return PRESENT(out);
+ *	}
+ *
+ * Nothing else declares anything: the types of the two parameters are the declaration, read from
+ * the object's BTF. Each member of the first struct is an argument by *type*: the engine fills in
+ * the traced function's argument of that type, or one that it can derive, else NULL. The second
+ * struct is the section, zeroed before the call; its members and their tags are the schema of the
+ * text, of JSON, of filters and of stored traces.
+ *
+ * A reader returns the bytes it used: PRESENT(out), or ABSENT when it has nothing to say. A
+ * section that ends in an array tagged as packet data may use fewer bytes than sizeof: see
+ * USED(out, array, n).
+ *
+ * An *accessor* gives one field early, so that a filter can decide before any buffer is touched:
+ *
+ *	ACCESSOR(my, mark, struct my_args *args, __u64 *value)
+ *
+ * It stores the value and returns PRESENT_VALUE, or returns ABSENT.
+ *
+ * Every fragment is compiled twice: with probe reads, which work everywhere, and (TRACER_DIRECT)
+ * with direct loads, for probes whose arguments the verifier knows by type. Two macros hide that:
+ * LOAD(p->field) for a typed pointer's field, PEEK(type, address) for an address that was computed.
+ */
+#ifndef TRACER_FRAGMENT_H
+#define TRACER_FRAGMENT_H
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef unsigned long long __u64;
+typedef signed char __s8;
+typedef short __s16;
+typedef int __s32;
+typedef long long __s64;
+
+#define NULL ((void *)0)
+#define SEC(name) __attribute__((section(name), used))
+/* Types of the kernel: member offsets are those of the running kernel (CO-RE). */
+#define KERNEL __attribute__((preserve_access_index))
+#define INLINE static inline __attribute__((always_inline))
+#define SUBPROGRAM static __attribute__((noinline))
+
+/* Tags on members of an argument struct: the reader runs only where this argument can be had. */
+#define TAG(text) __attribute__((btf_decl_tag(text)))
+#define REQUIRED TAG("required")
+
+/* Tags on members of a section: how the field is shown. */
+#define HEX TAG("hex")
+#define BE16 TAG("be16")
+#define BE32 TAG("be32")
+#define IPV4 TAG("ipv4")
+#define IPV6 TAG("ipv6")
+#define MAC TAG("mac")
+#define NETNS TAG("netns")
+/* Packet bytes; the section also has `link`, `protocol` (BE16) and `orig_len`. */
+#define PACKET TAG("packet")
+
+#define READER(section, ...) SEC("raw_tp/reader") int reader__##section(__VA_ARGS__)
+#define ACCESSOR(section, field, ...) SEC("raw_tp/accessor") int accessor__##section##__##field(__VA_ARGS__)
+
+#define ABSENT 0
+#define PRESENT(out) ((int)sizeof(*(out)))
+#define PRESENT_VALUE 1
+/* Bytes used when only `n` elements of the section's last member, an array of bytes, are. */
+#define USED(out, array, n) ((int)(__builtin_offsetof(__typeof__(*(out)), array) + (n)))
+
+/* Maps, in the form of libbpf: struct { __uint(type, ..); __type(key, ..); } name SEC(".maps"); */
+#define __uint(name, value) int(*name)[value]
+#define __type(name, value) __typeof__(value) *name
+/* From include/uapi/linux/bpf.h. */
+#define BPF_MAP_TYPE_HASH 1
+#define BPF_MAP_TYPE_ARRAY 2
+#define BPF_MAP_TYPE_LRU_HASH 9
+#define BPF_ANY 0
+
+/* Helpers, by their numbers in include/uapi/linux/bpf.h. */
+static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
+static long (*bpf_probe_read_kernel)(void *dst, __u32 size, const void *src) = (void *)113;
+static long (*bpf_probe_read_kernel_str)(void *dst, __u32 size, const void *src) = (void *)115;
+/* Since 5.17. */
+static long (*bpf_loop)(__u32 n, void *callback, void *ctx, __u64 flags) = (void *)181;
+
+/* Keeps the compiler from undoing a bounds check that the verifier has to see. */
+#define BARRIER(variable) asm volatile("" : "+r"(variable))
+
+/* A value at an address that was computed; 0 where it cannot be read. */
+#define PEEK(type, address)                                                       \
+	({                                                                        \
+		type peeked_;                                                     \
+		bpf_probe_read_kernel(&peeked_, sizeof(peeked_), (const void *)(address)); \
+		peeked_;                                                          \
+	})
+
+/* A field of a KERNEL struct behind a typed pointer; 0 where it cannot be read. */
+#ifdef TRACER_DIRECT
+#define LOAD(field) (field)
+#else
+#define LOAD(field)                                                               \
+	({                                                                        \
+		__typeof__(field) loaded_;                                        \
+		bpf_probe_read_kernel(&loaded_, sizeof(loaded_), &(field));       \
+		loaded_;                                                          \
+	})
+#endif
+
+/* Whether the running kernel has this field of a KERNEL struct: a constant when loaded. */
+#define HAS_FIELD(field) __builtin_preserve_field_info(field, 2)
+
+/*
+ * Copies a kernel string into a character array of a section. The array is full to its last byte,
+ * without a terminating NUL, exactly when the string did not fit: the output then says so.
+ */
+#define COPY_STRING(array, address)                                               \
+	({                                                                        \
+		const char *from_ = (const char *)(address);                      \
+		long n_ = bpf_probe_read_kernel_str(array, sizeof(array), from_); \
+		if (n_ == sizeof(array))                                          \
+			(array)[sizeof(array) - 1] = PEEK(char, from_ + sizeof(array) - 1); \
+		n_;                                                               \
+	})
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+#endif

@@ -1,0 +1,226 @@
+//! From a profile's name to its text. The nearest folder that has it wins, so an administrator can put
+//! a profile in the place of a built-in one, and a user in the place of both.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tracer_dsl::Diagnostic;
+use tracer_dsl::diagnostic::suggest;
+
+use crate::builtin;
+
+/// The folders for the administrator's and the distribution's profiles.
+const SYSTEM: [&str; 2] = ["/etc/tracer/profiles", "/usr/share/tracer/profiles"];
+
+/// The folders to look in, the nearest first; what is built in comes after all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchPath {
+    /// Those the user named, which must exist.
+    named: Vec<PathBuf>,
+    /// The usual ones, which may be missing.
+    usual: Vec<PathBuf>,
+}
+
+impl SearchPath {
+    /// These folders and the system's, but no user's.
+    pub fn new(profile_dirs: impl Into<Vec<PathBuf>>) -> Self {
+        Self { named: profile_dirs.into(), usual: SYSTEM.map(PathBuf::from).to_vec() }
+    }
+
+    /// The same with the folder of a user between the named ones and the system's.
+    ///
+    /// `config` is the user's folder for configuration. Who the user is behind `sudo` is the caller's
+    /// knowledge; [`SearchPath::user_config`] is the answer for the user that runs this process.
+    #[must_use]
+    pub fn with_user(mut self, config: &Path) -> Self {
+        self.usual.insert(0, config.join("tracer/profiles"));
+        self
+    }
+
+    /// `$XDG_CONFIG_HOME`, or else `~/.config`. As the XDG specification has it, a path that is not
+    /// absolute counts as not set.
+    pub fn user_config() -> Option<PathBuf> {
+        let absolute = |name| {
+            let path = std::env::var_os(name).map(PathBuf::from)?;
+            path.is_absolute().then_some(path)
+        };
+        absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))
+    }
+
+    /// All that [`find`] would find by name, and where, in the order of the names.
+    ///
+    /// Folders that cannot be listed are left out.
+    pub fn known(&self) -> Vec<Known> {
+        let mut known = BTreeMap::new();
+        for builtin in builtin() {
+            known.insert(builtin.name.to_owned(), Origin::BuiltIn);
+        }
+        // From far to near, so that the nearest stays.
+        for dir in self.dirs().rev() {
+            for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.extension() != Some(OsStr::new("toml")) {
+                    continue;
+                }
+                if let Some(name) = path.file_stem().and_then(OsStr::to_str) {
+                    known.insert(name.to_owned(), Origin::File(path));
+                }
+            }
+        }
+        known.into_iter().map(|(name, origin)| Known { name, origin }).collect()
+    }
+
+    fn dirs(&self) -> impl DoubleEndedIterator<Item = &PathBuf> {
+        self.named.iter().chain(&self.usual)
+    }
+}
+
+/// A profile that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The name to ask for it.
+    pub name: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// A profile's text, not yet read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The name it was asked for by; of a path the file's name without `.toml`.
+    pub name: String,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The TOML text.
+    pub text: String,
+}
+
+impl Loaded {
+    /// What diagnostics about the text call it.
+    pub fn file(&self) -> String {
+        match &self.origin {
+            Origin::File(path) => path.display().to_string(),
+            Origin::BuiltIn => format!("{}.toml (built in)", self.name),
+        }
+    }
+}
+
+/// Where a profile comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// This file.
+    File(PathBuf),
+    /// The program itself.
+    BuiltIn,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::BuiltIn => f.write_str("built in"),
+        }
+    }
+}
+
+/// The profile called `name`. A name with a `/` or ending in `.toml` is the path of a file.
+///
+/// # Errors
+/// No profile is called so, or its file cannot be read. A file that is there but cannot be read is not
+/// passed over for one further away: the user would run something else than asked for.
+pub fn find(name: &str, path: &SearchPath) -> Result<Loaded, FindError> {
+    if name.contains('/') || name.ends_with(".toml") {
+        let stem = Path::new(name).file_stem().and_then(OsStr::to_str);
+        return read(stem.unwrap_or(name), PathBuf::from(name));
+    }
+    for dir in &path.named {
+        // A folder that the user named and that is not there is a mistake, not an empty folder.
+        fs::read_dir(dir).map_err(|error| FindError::unreadable(dir, error))?;
+    }
+    for dir in path.dirs() {
+        match read(name, dir.join(format!("{name}.toml"))) {
+            Err(FindError::Unreadable { kind, .. }) if is_absent(kind) => {}
+            found_or_failed => return found_or_failed,
+        }
+    }
+    match builtin().iter().find(|profile| profile.name == name) {
+        Some(profile) => {
+            Ok(Loaded { name: name.to_owned(), origin: Origin::BuiltIn, text: profile.text.to_owned() })
+        }
+        None => Err(FindError::Unknown { name: name.to_owned(), known: path.known() }),
+    }
+}
+
+fn read(name: &str, path: PathBuf) -> Result<Loaded, FindError> {
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(Loaded { name: name.to_owned(), origin: Origin::File(path), text }),
+        Err(error) => Err(FindError::unreadable(&path, error)),
+    }
+}
+
+fn is_absent(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Why there is no profile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FindError {
+    /// None is called so.
+    #[error("unknown profile `{name}`")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// All that there are.
+        known: Vec<Known>,
+    },
+    /// The file, or a folder that the user named, cannot be read.
+    #[error("cannot read {}: {why}", path.display())]
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What kind of failure.
+        kind: io::ErrorKind,
+        /// The system's words for it.
+        why: String,
+    },
+}
+
+impl FindError {
+    #[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
+    fn unreadable(path: &Path, error: io::Error) -> Self {
+        Self::Unreadable { path: path.to_owned(), kind: error.kind(), why: error.to_string() }
+    }
+
+    /// The known profile most like the one that was asked for.
+    pub fn nearest(&self) -> Option<&str> {
+        match self {
+            Self::Unknown { name, known } => suggest(name, known.iter().map(|k| k.name.as_str())),
+            Self::Unreadable { .. } => None,
+        }
+    }
+}
+
+impl From<FindError> for Diagnostic {
+    fn from(error: FindError) -> Self {
+        let mut found = Self::error(error.to_string());
+        let nearest = error.nearest().map(|name| format!("did you mean `{name}`?"));
+        found.hints.extend(nearest);
+        if let FindError::Unknown { name, known } = error {
+            // `-p` is taken for probes in some tools.
+            if name.contains(':') {
+                found.hints.push(format!("is it a probe? `--probe {name}`"));
+            }
+            let known = known.iter().map(|k| format!("{} ({})", k.name, k.origin));
+            found.hints.push(format!("known: {}", known.collect::<Vec<_>>().join(", ")));
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+#[path = "search_tests.rs"]
+mod tests;
