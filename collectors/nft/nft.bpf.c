@@ -202,7 +202,7 @@ INLINE __u64 chain_of_rule(struct nft_args *args, struct nft_base_chain *base, _
 	known = bpf_map_lookup_elem(&nft_chains, &key);
 	if (known)
 		return *known;
-	walk.rule = (__u64)args->rule;
+	walk.rule = ADDRESS(args->rule);
 	bpf_loop(WALK_MAX, walk_step, &walk, 0);
 	if (walk.end)
 		chain = chain_at_end(walk.end);

@@ -304,8 +304,9 @@ impl Generator<'_> {
         self.call(bound.fragment, &bound.reader.function);
         self.asm.jump_if(Cond::Eq, 0, 0, absent);
         if let Some(tail) = schema.tail() {
-            let max = schema.size() + tail.max;
-            self.asm.jump_if(Cond::Gt, 0, imm(max), absent);
+            // A reader that says nonsense is absent, and the record stays whole.
+            self.asm.jump_if(Cond::Gt, 0, imm(schema.size() + tail.max), absent);
+            self.asm.jump_if(Cond::Lt, 0, imm(schema.size()), absent);
             self.asm.store(Width::B4, 7, start, 0);
             // The padding to the next multiple of 8 still holds an older record's bytes.
             self.asm.mov_reg(2, 7);

@@ -111,7 +111,13 @@ static long (*bpf_loop)(__u32 n, void *callback, void *ctx, __u64 flags) = (void
 
 /* A field of a KERNEL struct behind a typed pointer; 0 where it cannot be read. */
 #ifdef TRACER_DIRECT
-#define LOAD(field) (field)
+/* The barrier keeps loads through pointers of different types from being merged into one. */
+#define LOAD(field)                                                               \
+	({                                                                        \
+		__typeof__(field) loaded_ = (field);                              \
+		BARRIER(loaded_);                                                 \
+		loaded_;                                                          \
+	})
 #else
 #define LOAD(field)                                                               \
 	({                                                                        \
@@ -120,6 +126,16 @@ static long (*bpf_loop)(__u32 n, void *callback, void *ctx, __u64 flags) = (void
 		loaded_;                                                          \
 	})
 #endif
+
+/*
+ * A pointer as a number, for arithmetic in a loop: the verifier follows every step of a pointer that
+ * it knows the type of, and would not see an end.
+ */
+#define ADDRESS(pointer)                                                          \
+	({                                                                        \
+		const void *pointer_ = (pointer);                                 \
+		PEEK(__u64, &pointer_);                                           \
+	})
 
 /* Whether the running kernel has this field of a KERNEL struct: a constant when loaded. */
 #define HAS_FIELD(field) __builtin_preserve_field_info(field, 2)
