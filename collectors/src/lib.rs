@@ -46,10 +46,13 @@ mod tests {
         let nft = Fragment::parse(nft.manifest, nft.probe, nft.direct).unwrap();
         let schema = nft.schema("nft").unwrap();
         let verdict = schema.field("verdict").unwrap();
-        let tracer_compose::Kind::Enum { names, .. } = &verdict.kind else { panic!("{verdict:?}") };
+        let tracer_event::Kind::Enum { names, .. } = &verdict.kind else { panic!("{verdict:?}") };
         assert!(names.contains(&(0, "drop".into())) && names.contains(&(7, "jump".into())), "{names:?}");
         assert!(nft.accessor("nft", "verdict").is_some());
         let info = &nft.readers[0].wants.members[0];
-        assert_eq!((info.ty.to_string().as_str(), info.required), ("struct nft_traceinfo *", true));
+        assert_eq!(
+            (info.argument().unwrap().to_string().as_str(), info.required),
+            ("struct nft_traceinfo *", true)
+        );
     }
 }

@@ -13,7 +13,7 @@ use tracer_event::{Layout, header};
 use crate::{
     arguments::Origin,
     error::ComposeError,
-    fragment::{Build, Wants},
+    fragment::{Build, From, Wants},
     shape::{Attach, Condition, MapRef, SLOT_HEADER, STACK_BYTES, Shape, counter},
 };
 
@@ -194,12 +194,12 @@ impl Generator<'_> {
     }
 
     /// Builds the argument struct of the next call below the arguments; r1 points at it.
-    fn arguments(&mut self, wants: &Wants) -> Result<(), ComposeError> {
+    fn arguments(&mut self, fragment: usize, wants: &Wants) -> Result<(), ComposeError> {
         let size = i16::try_from(wants.size.next_multiple_of(8)).unwrap_or(i16::MAX);
         let base = Self::argument(self.fetched.len()) + 8 - size;
         let mut indices = Vec::new();
         for want in &wants.members {
-            let index = self.shape.arguments.index(&want.ty);
+            let index = want.argument().and_then(|ty| self.shape.arguments.index(ty));
             if let Some(index) = index {
                 self.fetch(index)?;
             }
@@ -210,11 +210,15 @@ impl Generator<'_> {
             self.asm.store_imm(Width::B8, 10, base + 8 * word, 0);
         }
         for (want, index) in wants.members.iter().zip(indices) {
-            if let Some(index) = index {
-                let width = Width::from_bytes(want.size).ok_or(ComposeError::Offset(want.size))?;
-                self.asm.load(Width::B8, 1, 10, Self::argument(index));
-                self.asm.store(width, 10, base + offset(want.offset)?, 1);
+            let width = Width::from_bytes(want.size).ok_or(ComposeError::Offset(want.size))?;
+            match (index, &want.from) {
+                (Some(index), _) => self.asm.load(Width::B8, 1, 10, Self::argument(index)),
+                // Constants: the verifier knows them and removes what they rule out.
+                (None, From::Option(name)) => self.asm.load64(1, self.shape.constant(fragment, name)),
+                (None, From::Symbol(name)) => self.asm.load64(1, self.shape.symbol(name)),
+                (None, From::Argument(_)) => continue,
             }
+            self.asm.store(width, 10, base + offset(want.offset)?, 1);
         }
         self.asm.mov_reg(1, 10);
         self.asm.alu(Alu::Add, 1, i32::from(base));
@@ -228,7 +232,7 @@ impl Generator<'_> {
 
     /// Goes on when the accessor's value is among those wanted, else to `filtered`.
     fn condition(&mut self, condition: &Condition<'_>, filtered: Label) -> Result<(), ComposeError> {
-        self.arguments(&condition.accessor.wants)?;
+        self.arguments(condition.fragment, &condition.accessor.wants)?;
         self.asm.store_imm(Width::B8, 10, frame::VALUE, 0);
         self.asm.mov_reg(2, 10);
         self.asm.alu(Alu::Add, 2, i32::from(frame::VALUE));
@@ -299,7 +303,7 @@ impl Generator<'_> {
         if schema.tail().is_some() {
             self.asm.store_imm(Width::B8, 7, start, 0);
         }
-        self.arguments(&bound.reader.wants)?;
+        self.arguments(bound.fragment, &bound.reader.wants)?;
         target(self);
         self.call(bound.fragment, &bound.reader.function);
         self.asm.jump_if(Cond::Eq, 0, 0, absent);

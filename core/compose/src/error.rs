@@ -70,6 +70,9 @@ pub enum FragmentError {
         /// The name.
         name: String,
     },
+    /// The object uses an option that its manifest does not define as a number.
+    #[error("the object uses option `{0}`, which collector.toml does not define as a number")]
+    NoOption(String),
     /// The object's relocations do not fit this kernel's types, or the object is malformed.
     #[error("cannot be resolved against this kernel's types: {0}")]
     Relocation(String),

@@ -9,7 +9,12 @@ use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use tracer_bpf::{Btf, btf::Kind};
 use tracer_event::Schema;
 
-use crate::{arguments::ArgType, error::FragmentError, manifest::Manifest, schema};
+use crate::{
+    arguments::{ArgType, Arguments},
+    error::FragmentError,
+    manifest::Manifest,
+    schema,
+};
 
 /// Names by which readers and accessors are known among an object's functions.
 const READER: &str = "reader__";
@@ -55,6 +60,16 @@ pub struct Reader {
     pub wants: Wants,
     /// What it reports.
     pub schema: Arc<Schema>,
+    /// The option that bounds the section's last array, if one does.
+    pub tail_max: Option<String>,
+}
+
+impl Reader {
+    /// The schema with the bound of the section's last array taken from its option.
+    pub fn schema_with(&self, option: impl Fn(&str) -> Option<u32>) -> Arc<Schema> {
+        let max = self.tail_max.as_deref().and_then(option);
+        max.map_or_else(|| Arc::clone(&self.schema), |max| Arc::new(self.schema.with_tail_max(max)))
+    }
 }
 
 /// A function that gives one field of a section.
@@ -82,14 +97,25 @@ pub struct Wants {
 /// One member of an argument struct.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Want {
-    /// Type of the argument.
-    pub ty: ArgType,
+    /// What it is filled with.
+    pub from: From,
     /// Byte offset in the struct.
     pub offset: u32,
-    /// Bytes: 8 for a pointer, an enum's size for an enum.
+    /// Bytes: 8 for a pointer, the size of the enum or integer for others.
     pub size: u32,
     /// Whether the function makes no sense without it.
     pub required: bool,
+}
+
+/// What a member of an argument struct is filled with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum From {
+    /// An argument of the probe, by its type.
+    Argument(ArgType),
+    /// The value of one of the collector's options: a constant of the program.
+    Option(String),
+    /// The address of a kernel symbol, 0 where the kernel does not have or show it.
+    Symbol(String),
 }
 
 impl Fragment {
@@ -150,7 +176,8 @@ impl Fragment {
             return Err(FragmentError::Signature { function, reason });
         };
         let schema = schema::of_struct(btf, out, section, self.manifest.sections.get(section))?;
-        Ok(Reader { function, wants, schema: Arc::new(schema) })
+        let tail_max = schema::Tags::of(btf, out).tail_max();
+        Ok(Reader { function, wants, schema: Arc::new(schema), tail_max })
     }
 
     /// Everything that the manifest names is there, and accessors belong to sections.
@@ -167,9 +194,19 @@ impl Fragment {
                 return missing("field", &format!("{}.{}", a.section, a.field));
             }
         }
-        for option in &self.manifest.options {
-            if self.accessor(&self.manifest.name, &option.selects).is_none() {
-                return missing("accessor", &format!("{}.{}", self.manifest.name, option.selects));
+        for field in self.manifest.options.iter().filter_map(|o| o.selects.as_ref()) {
+            if self.accessor(&self.manifest.name, field).is_none() {
+                return missing("accessor", &format!("{}.{field}", self.manifest.name));
+            }
+        }
+        let wants = self.readers.iter().map(|r| &r.wants).chain(self.accessors.iter().map(|a| &a.wants));
+        let wanted = wants.flat_map(|w| &w.members).filter_map(|w| match &w.from {
+            From::Option(name) => Some(name),
+            _ => None,
+        });
+        for name in wanted.chain(self.readers.iter().filter_map(|r| r.tail_max.as_ref())) {
+            if !self.manifest.numbers().any(|(n, _)| n == name) {
+                return Err(FragmentError::NoOption(name.clone()));
             }
         }
         Ok(())
@@ -212,10 +249,18 @@ fn wants(btf: &Btf, param: u32, function: &str) -> Result<Wants, FragmentError> 
     };
     let (ty, tags) = (btf.ty(id)?, schema::Tags::of(btf, id));
     let members = ty.members().enumerate().map(|(i, m)| {
-        let bad = || refuse(format!("argument `{}` is neither a pointer to a struct nor an enum", m.name));
-        let ty = ArgType::of(btf, m.ty).ok_or_else(bad)?;
+        let bad = || {
+            let what = "is neither a pointer to a struct, nor an enum, nor tagged as an option or symbol";
+            refuse(format!("argument `{}` {what}", m.name))
+        };
+        let tagged = tags.on(i).and_then(|tag| tag.split_once(':'));
+        let from = match tagged {
+            Some(("option", name)) => From::Option(name.to_owned()),
+            Some(("symbol", name)) => From::Symbol(name.to_owned()),
+            _ => From::Argument(ArgType::of(btf, m.ty).ok_or_else(bad)?),
+        };
         let size = btf.size_of(m.ty).filter(|n| matches!(n, 1 | 2 | 4 | 8)).ok_or_else(bad)?;
-        Ok(Want { ty, offset: m.bit_offset / 8, size, required: tags.on(i) == Some("required") })
+        Ok(Want { from, offset: m.bit_offset / 8, size, required: tags.on(i) == Some("required") })
     });
     Ok(Wants { size: ty.size().unwrap_or(0), members: members.collect::<Result<_, FragmentError>>()? })
 }
@@ -253,8 +298,18 @@ fn check_object(data: &[u8]) -> Result<Btf, FragmentError> {
 impl Wants {
     /// Whether a function that wants this makes sense at a probe: all required arguments are
     /// there, and at least one of all.
-    pub fn met_by(&self, arguments: &crate::Arguments) -> bool {
-        let has = |want: &&Want| arguments.index(&want.ty).is_some();
-        self.members.iter().filter(|w| w.required).all(|w| has(&w)) && self.members.iter().any(|w| has(&w))
+    pub fn met_by(&self, arguments: &Arguments) -> bool {
+        let has = |want: &Want| want.argument().is_some_and(|ty| arguments.index(ty).is_some());
+        self.members.iter().filter(|w| w.required).all(has) && self.members.iter().any(has)
+    }
+}
+
+impl Want {
+    /// The type of the argument that is wanted, if it is one.
+    pub fn argument(&self) -> Option<&ArgType> {
+        match &self.from {
+            From::Argument(ty) => Some(ty),
+            From::Option(_) | From::Symbol(_) => None,
+        }
     }
 }

@@ -146,7 +146,8 @@ impl Linker {
         }
         image.func_info.extend(func.func_info.iter().map(|[at, ty]| [base + at, moved.ty(*ty)]));
         let lines = func.line_info.iter();
-        let lines = lines.map(|[at, file, text, line]| [base + at, moved.str(*file), moved.str(*text), *line]);
+        let lines =
+            lines.map(|[at, file, text, line]| [base + at, moved.str(*file), moved.str(*text), *line]);
         image.line_info.extend(lines);
         let collector = Some(linked.collector.clone());
         image.places.push(Placed { start, collector, name: name.to_owned() });
@@ -168,9 +169,12 @@ impl Image {
     /// Whose code an instruction is, for a message about it.
     pub fn blame(&self, insn: usize) -> Option<Blame> {
         let place = self.places.iter().rev().find(|p| p.start <= insn)?;
-        let line = self.line_info.iter().rev().find(|l| l[0] as usize <= insn && l[0] as usize >= place.start);
+        let line =
+            self.line_info.iter().rev().find(|l| l[0] as usize <= insn && l[0] as usize >= place.start);
         let btf = tracer_bpf::Btf::parse(self.btf.clone()).ok();
-        let line = line.zip(btf).map(|(l, btf)| (btf.str(l[1]).to_owned(), l[3] >> 10, btf.str(l[2]).trim().to_owned()));
+        let line = line
+            .zip(btf)
+            .map(|(l, btf)| (btf.str(l[1]).to_owned(), l[3] >> 10, btf.str(l[2]).trim().to_owned()));
         let line = line.filter(|_| place.collector.is_some());
         Some(Blame { collector: place.collector.clone(), function: place.name.clone(), line })
     }

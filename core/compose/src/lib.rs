@@ -24,7 +24,7 @@ mod shape;
 pub use arguments::{ArgType, Argument, Arguments, Origin};
 pub use aya_obj::btf::BtfFeatures;
 pub use error::{ComposeError, FragmentError};
-pub use fragment::{Accessor, Build, Fragment, Reader, Want, Wants};
+pub use fragment::{Accessor, Build, Fragment, From, Reader, Want, Wants};
 pub use image::{Blame, Image, ImageMap, compose};
 pub use link::{Func, Linked, MapSpec, Target, kernel_types};
 pub use manifest::{Manifest, ManifestError, ManifestOption, Need, PlaceName, SectionText};

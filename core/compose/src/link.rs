@@ -48,7 +48,8 @@ pub fn kernel_types(fragment: &Fragment) -> Vec<(Kind, String)> {
         let Some(btf) = object_btf(fragment.object(build)) else { continue };
         for ty in btf.own_ids().filter_map(|id| btf.ty(id).ok()) {
             let kind = ty.kind();
-            if matches!(kind, Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64) && !ty.name().is_empty() {
+            if matches!(kind, Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64) && !ty.name().is_empty()
+            {
                 // A flavour `T___v2` describes another version of `T`.
                 let name = ty.name().split("___").next().unwrap_or_default();
                 names.insert((kind, name.to_owned()));
@@ -149,7 +150,8 @@ fn link(fragment: &Fragment, build: Build, target: &Target) -> Result<Linked, Fr
     }
     let text: HashSet<usize> = obj.functions.keys().map(|(section, _)| *section).collect();
     let indices = declared.iter().enumerate();
-    let indices = indices.map(|(i, (name, map))| (name.as_str(), RawFd::try_from(i).unwrap_or(RawFd::MAX), map));
+    let indices =
+        indices.map(|(i, (name, map))| (name.as_str(), RawFd::try_from(i).unwrap_or(RawFd::MAX), map));
     obj.relocate_maps(indices, &text).map_err(|e| relocation(&e))?;
     obj.relocate_calls(&text).map_err(|e| relocation(&e))?;
 
@@ -174,6 +176,8 @@ impl Func {
     /// Indices of the instructions that load a map, or its value.
     pub(crate) fn map_loads(&self) -> impl Iterator<Item = usize> {
         let loads = self.insns.iter().enumerate();
-        loads.filter(|(_, i)| i.is_ld_imm64() && matches!(i.src, PSEUDO_MAP_FD | PSEUDO_MAP_VALUE)).map(|(at, _)| at)
+        loads
+            .filter(|(_, i)| i.is_ld_imm64() && matches!(i.src, PSEUDO_MAP_FD | PSEUDO_MAP_VALUE))
+            .map(|(at, _)| at)
     }
 }

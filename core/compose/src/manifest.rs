@@ -68,7 +68,7 @@ pub enum PlaceName {
     Line,
 }
 
-/// An option of a collector.
+/// An option of a collector: a list of values that one of its fields may have, or a number.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ManifestOption {
@@ -77,7 +77,21 @@ pub struct ManifestOption {
     /// One line for help.
     pub about: String,
     /// The enum field whose values the option lists: only events with one of them are reported.
-    pub selects: String,
+    pub selects: Option<String>,
+    /// The bounds and the default of a number, which the fragment gets as a constant.
+    pub number: Option<Number>,
+}
+
+/// An option that is a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Number {
+    /// The least allowed.
+    pub min: u32,
+    /// The greatest allowed.
+    pub max: u32,
+    /// The value when nobody gives one.
+    pub default: u32,
 }
 
 /// Why a manifest was refused.
@@ -92,6 +106,12 @@ pub enum ManifestError {
     /// A name that is not a C identifier.
     #[error("`{0}` cannot name a collector, section or option: use letters, digits and `_`")]
     Name(String),
+    /// An option that is neither or both of what an option can be.
+    #[error("option `{0}` needs either `selects = \"FIELD\"` or `number = {{ min, max, default }}`")]
+    Option(String),
+    /// A number whose default is out of its own bounds.
+    #[error("option `{0}`: the default is not between min and max")]
+    Bounds(String),
 }
 
 impl Manifest {
@@ -109,7 +129,20 @@ impl Manifest {
                 return Err(ManifestError::Name(name.clone()));
             }
         }
+        for option in &manifest.options {
+            if option.selects.is_some() == option.number.is_some() {
+                return Err(ManifestError::Option(option.name.clone()));
+            }
+            if option.number.is_some_and(|n| !(n.min..=n.max).contains(&n.default)) {
+                return Err(ManifestError::Bounds(option.name.clone()));
+            }
+        }
         Ok(manifest)
+    }
+
+    /// The options that are numbers.
+    pub fn numbers(&self) -> impl Iterator<Item = (&str, Number)> {
+        self.options.iter().filter_map(|o| Some((o.name.as_str(), o.number?)))
     }
 }
 

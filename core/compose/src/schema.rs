@@ -59,10 +59,9 @@ pub(crate) fn of_struct(
 }
 
 fn place(section: &str, text: &SectionText) -> Result<Text, FragmentError> {
-    let template: Template = text
-        .text
-        .parse()
-        .map_err(|e: tracer_event::TemplateError| FragmentError::Schema { section: section.to_owned(), reason: e.to_string() })?;
+    let template: Template = text.text.parse().map_err(|e: tracer_event::TemplateError| {
+        FragmentError::Schema { section: section.to_owned(), reason: e.to_string() }
+    })?;
     let place = match text.place {
         PlaceName::Head => Place::Head,
         PlaceName::Packet => Place::Packet(text.order),
@@ -77,11 +76,9 @@ fn kind_of(btf: &Btf, id: u32) -> Result<Kind, String> {
     match ty.kind() {
         BtfKind::Int if ty.is_signed() => Ok(Kind::Int(width(&ty))),
         BtfKind::Int => Ok(Kind::Uint(width(&ty))),
-        BtfKind::Enum | BtfKind::Enum64 => Ok(Kind::Enum {
-            width: width(&ty),
-            signed: ty.is_signed(),
-            names: enum_names(&ty),
-        }),
+        BtfKind::Enum | BtfKind::Enum64 => {
+            Ok(Kind::Enum { width: width(&ty), signed: ty.is_signed(), names: enum_names(&ty) })
+        }
         BtfKind::Array => {
             let (element, n) = ty.array().unwrap_or_default();
             let element = btf.ty(btf.resolve(element)).map_err(|e| e.to_string())?;
@@ -104,6 +101,9 @@ fn enum_names(ty: &Type<'_>) -> Vec<(i64, String)> {
     ty.enumerators().map(|e| (e.value, short(e.name))).collect()
 }
 
+/// Begins a tag that bounds an array by an option.
+const MAX: &str = "max:";
+
 /// Declaration tags on the members of one struct.
 pub(crate) struct Tags(Vec<(usize, String)>);
 
@@ -114,7 +114,14 @@ impl Tags {
         Self(ours.filter_map(|t| Some((t.tag_component()?, t.name().to_owned()))).collect())
     }
 
+    /// The tag that says what a member is; those with `max:` only bound it.
     pub(crate) fn on(&self, member: usize) -> Option<&str> {
-        self.0.iter().find(|(i, _)| *i == member).map(|(_, tag)| tag.as_str())
+        let tags = self.0.iter().filter(|(i, tag)| *i == member && !tag.starts_with(MAX));
+        tags.map(|(_, tag)| tag.as_str()).next()
+    }
+
+    /// The option that bounds the struct's last array.
+    pub(crate) fn tail_max(&self) -> Option<String> {
+        self.0.iter().find_map(|(_, tag)| Some(tag.strip_prefix(MAX)?.to_owned()))
     }
 }

@@ -1,8 +1,8 @@
 //! A shape: all that decides what a composed program looks like.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use tracer_event::{Layout, LayoutError};
+use tracer_event::{Layout, LayoutError, Schema};
 
 use crate::{
     arguments::Arguments,
@@ -55,6 +55,8 @@ pub struct BoundReader<'a> {
     pub fragment: usize,
     /// The reader.
     pub reader: &'a Reader,
+    /// What it reports, with its options applied.
+    pub schema: Arc<Schema>,
 }
 
 /// A condition that is decided before anything is written.
@@ -87,12 +89,24 @@ pub struct Shape<'a> {
     pub probe: u16,
     /// CPUs that may run the program: the machine's possible CPUs.
     pub cpus: u32,
+    /// Values of the collectors' options: (index of the fragment, option) to value.
+    pub constants: BTreeMap<(usize, String), u64>,
+    /// Addresses of kernel symbols that fragments ask for.
+    pub symbols: BTreeMap<String, u64>,
 }
 
 impl Shape<'_> {
     /// The layout of the records.
     pub fn layout(&self) -> Result<Layout, LayoutError> {
-        Layout::new(self.readers.iter().map(|r| Arc::clone(&r.reader.schema)).collect())
+        Layout::new(self.readers.iter().map(|r| Arc::clone(&r.schema)).collect())
+    }
+
+    pub(crate) fn constant(&self, fragment: usize, option: &str) -> u64 {
+        self.constants.get(&(fragment, option.to_owned())).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn symbol(&self, name: &str) -> u64 {
+        self.symbols.get(name).copied().unwrap_or(0)
     }
 
     /// Bytes of one CPU's slot: whole cache lines, so that CPUs do not share any.

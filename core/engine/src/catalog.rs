@@ -3,7 +3,7 @@
 use tracer_compose::{Embedded, Fragment, FragmentError};
 use tracer_dsl::{
     filter::FieldPath,
-    option::{DefinitionError, OptionDef, OptionTable, Scope, SubCommand, ValueType},
+    option::{DefinitionError, OptionDef, OptionTable, SubCommand, ValueType},
 };
 
 /// All collectors known to this binary, by name.
@@ -74,30 +74,46 @@ impl Catalog {
 
     /// tracer's own options and those of all collectors.
     pub fn options(&self) -> Result<OptionTable, CatalogError> {
-        let failed =
-            |name: &str, error| CatalogError::Option { name: name.to_owned(), error };
+        let failed = |name: &str, error| CatalogError::Option { name: name.to_owned(), error };
         let mut table = OptionTable::new([]).map_err(|e| failed("tracer", e))?;
         for fragment in &self.fragments {
             let collector = &fragment.manifest.name;
             for option in &fragment.manifest.options {
-                let field = fragment.schema(collector).and_then(|s| s.field(&option.selects));
-                let words = match field.map(|f| &f.kind) {
-                    Some(tracer_event::Kind::Enum { names, .. }) => {
-                        ValueType::ListOf(names.iter().map(|(_, name)| name.clone()).collect())
-                    }
-                    _ => ValueType::List,
+                let name = option_name(collector, &option.name);
+                let value = match (&option.selects, option.number) {
+                    (Some(field), _) => words(fragment, field),
+                    (None, Some(n)) => ValueType::Integer { min: n.min.into(), max: n.max.into() },
+                    (None, None) => ValueType::String,
                 };
-                let name = format!("{collector}-{}", option.name).replace('_', "-");
-                let path = FieldPath { section: collector.clone(), field: option.selects.clone() };
-                let def = OptionDef::new(name, option.about.clone(), words)
+                let mut def = OptionDef::new(name, option.about.clone(), value)
                     .on([SubCommand::Collect])
-                    .heading(format!("Collector {collector}"))
-                    .selects(path);
-                debug_assert!(matches!(def.scope, Scope::Commands(_)));
+                    .heading(format!("Collector {collector}"));
+                if let Some(field) = &option.selects {
+                    def = def.selects(FieldPath { section: collector.clone(), field: field.clone() });
+                }
+                if let Some(number) = option.number {
+                    def = def.default(number.default.to_string());
+                }
                 table.add(def).map_err(|e| failed(collector, e))?;
             }
         }
         Ok(table)
+    }
+}
+
+/// How a collector's option is called on the command line.
+pub(crate) fn option_name(collector: &str, option: &str) -> String {
+    format!("{collector}-{option}").replace('_', "-")
+}
+
+/// The names of an enum field's values, or any words.
+fn words(fragment: &Fragment, field: &str) -> ValueType {
+    let field = fragment.schema(&fragment.manifest.name).and_then(|s| s.field(field));
+    match field.map(|f| &f.kind) {
+        Some(tracer_event::Kind::Enum { names, .. }) => {
+            ValueType::list_of(names.iter().map(|(_, n)| n.clone()))
+        }
+        _ => ValueType::List,
     }
 }
 

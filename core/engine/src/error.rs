@@ -32,7 +32,9 @@ pub enum Error {
     )]
     UserNamespace,
     /// The kernel's BTF.
-    #[error("{0}\n  = help: tracing needs a kernel with CONFIG_DEBUG_INFO_BTF; distribution kernels have it since 5.10")]
+    #[error(
+        "{0}\n  = help: tracing needs a kernel with CONFIG_DEBUG_INFO_BTF; distribution kernels have it since 5.10"
+    )]
     Types(#[from] TypesError),
     /// nf_tables is not there.
     #[error("{message}\n  = help: {help}")]

@@ -42,8 +42,11 @@ impl Ledger {
         }
         if btf::module_present("nf_tables") {
             return Err(Error::Missing {
-                message: format!("the kernel's type information has no `{TRACED}`, although nf_tables is there"),
-                help: "the kernel needs CONFIG_DEBUG_INFO_BTF_MODULES for nf_tables as a module (5.11)".to_owned(),
+                message: format!(
+                    "the kernel's type information has no `{TRACED}`, although nf_tables is there"
+                ),
+                help: "the kernel needs CONFIG_DEBUG_INFO_BTF_MODULES for nf_tables as a module (5.11)"
+                    .to_owned(),
             });
         }
         if !self.consent {
@@ -54,10 +57,10 @@ impl Ledger {
             });
         }
         // Creating a table loads the module; the table itself comes later, when all is attached.
-        TraceSwitch::arm(&own_table_name()).map_err(refused)?.disarm().map_err(|error| Error::System {
-            what: "cannot remove the nftables table again",
-            error,
-        })?;
+        TraceSwitch::arm(&own_table_name())
+            .map_err(refused)?
+            .disarm()
+            .map_err(|error| Error::System { what: "cannot remove the nftables table again", error })?;
         notify(Notice::Changed("loaded module nf_tables, which stays loaded".to_owned()));
         Ok(())
     }
@@ -129,7 +132,8 @@ fn refused(error: ArmError) -> Error {
     match error {
         ArmError::NoSubsystem => Error::Missing {
             message: "no nftables here: this kernel has no nf_tables".to_owned(),
-            help: "packets may be dropped by legacy iptables or elsewhere; trace those without `nft`".to_owned(),
+            help: "packets may be dropped by legacy iptables or elsewhere; trace those without `nft`"
+                .to_owned(),
         },
         ArmError::Permission { .. } => Error::Privileges { missing: "CAP_NET_ADMIN".to_owned() },
         other => Error::Change(other.to_string()),

@@ -8,12 +8,12 @@ use std::{
 };
 
 use tracer_compose::{
-    Attach, BoundReader, Build, Condition, Fragment, Image, ImageMap, Linked, MapSpec as FragmentMap, Shape,
-    Target, compose, kernel_types,
+    Attach, BoundReader, Build, Condition, Fragment, Image, ImageMap, Linked, MapSpec as FragmentMap, Reader,
+    Shape, Target, compose, kernel_types,
 };
 use tracer_event::{ProbeInfo, Tag, Trim};
 use tracer_kernel::{
-    Link, LoadError, Map, MapSpec, Place, Program, ProgramKind, ProgramSpec, btf, map, prog,
+    Link, LoadError, Map, MapSpec, Place, Program, ProgramKind, ProgramSpec, Symbols, btf, map, prog,
     prog::TracingPoint,
 };
 
@@ -48,6 +48,8 @@ pub struct Loader<'a> {
     target: Target,
     /// The number of CPUs that a program may run on, whether or not they are there now.
     cpus: u32,
+    /// Addresses of the kernel symbols that fragments ask for.
+    symbols: BTreeMap<String, u64>,
     linked: BTreeMap<(usize, Build), Linked>,
     /// Fragments' maps by name: programs share them.
     maps: BTreeMap<String, Map>,
@@ -56,12 +58,22 @@ pub struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     /// Prepares for a plan. `rings` is the array of rings that all programs write to.
-    pub fn new(plan: &'a Plan<'a>, types: &Types, rings: &'a Map, cpus: u32) -> Result<Self, Error> {
+    pub fn new(
+        plan: &'a Plan<'a>,
+        types: &Types,
+        symbols: &Symbols,
+        rings: &'a Map,
+        cpus: u32,
+    ) -> Result<Self, Error> {
         let names = plan.collectors.iter().flat_map(|f| kernel_types(f));
         let slice = types.slice(names.collect::<std::collections::BTreeSet<_>>())?;
         let target = Target::new(&slice, tracer_kernel::features::btf());
         let target = target.map_err(|error| Error::Link { collector: "all".to_owned(), error })?;
-        Ok(Self { plan, target, cpus, linked: BTreeMap::new(), maps: BTreeMap::new(), rings })
+        // Asking kallsyms for an address reads all of it: not for nothing.
+        let symbols =
+            plan.symbols().into_iter().filter_map(|name| Some((name.to_owned(), symbols.address(name)?)));
+        let symbols = symbols.collect();
+        Ok(Self { plan, target, cpus, symbols, linked: BTreeMap::new(), maps: BTreeMap::new(), rings })
     }
 
     /// Loads and attaches everything; what was attached before a failure is detached by dropping.
@@ -87,7 +99,17 @@ impl<'a> Loader<'a> {
                         let slot_size = image.slot_size as usize;
                         let link = Some(link);
                         let way = *way;
-                        return Ok(Live { name, info, way, module, refused, link, program, slots, slot_size });
+                        return Ok(Live {
+                            name,
+                            info,
+                            way,
+                            module,
+                            refused,
+                            link,
+                            program,
+                            slots,
+                            slot_size,
+                        });
                     }
                     Err(Refusal::Fatal(error)) => return Err(error),
                     Err(Refusal::Way(reason)) => {
@@ -103,12 +125,19 @@ impl<'a> Loader<'a> {
         Err(Error::Attach { probe: probe.probe.to_string(), tried: refused })
     }
 
-    fn compose(&mut self, number: usize, probe: &PlannedProbe<'a>, way: Way, build: Build) -> Result<Image, Error> {
+    fn compose(
+        &mut self,
+        number: usize,
+        probe: &PlannedProbe<'a>,
+        way: Way,
+        build: Build,
+    ) -> Result<Image, Error> {
         let fragments: &[&Fragment] = &self.plan.collectors;
         for (index, fragment) in fragments.iter().enumerate() {
             if !self.linked.contains_key(&(index, build)) {
                 let linked = Linked::new(fragment, build, &self.target);
-                let linked = linked.map_err(|error| Error::Link { collector: fragment.manifest.name.clone(), error })?;
+                let linked = linked
+                    .map_err(|error| Error::Link { collector: fragment.manifest.name.clone(), error })?;
                 self.linked.insert((index, build), linked);
             }
         }
@@ -120,7 +149,7 @@ impl<'a> Loader<'a> {
             build,
             arguments: &probe.arguments,
             fragments: (0..fragments.len()).map(|i| &self.linked[&(i, build)]).collect(),
-            readers: probe.readers.iter().map(|(fragment, reader)| BoundReader { fragment: *fragment, reader }).collect(),
+            readers: probe.readers.iter().map(|(fragment, reader)| self.bind(*fragment, reader)).collect(),
             conditions: probe
                 .conditions
                 .iter()
@@ -130,11 +159,26 @@ impl<'a> Loader<'a> {
             // The plan's probes are far fewer than 65,536: a program each.
             probe: u16::try_from(number).unwrap_or(u16::MAX),
             cpus: self.cpus,
+            constants: self.plan.constants.clone(),
+            symbols: self.symbols.clone(),
         };
         compose(&shape).map_err(|error| Error::Compose { probe: probe.probe.to_string(), error })
     }
 
-    fn attach(&mut self, probe: &PlannedProbe<'_>, way: Way, image: &Image) -> Result<(Program, Link, Map), Refusal> {
+    fn bind<'r>(&self, fragment: usize, reader: &'r Reader) -> BoundReader<'r> {
+        let option = |name: &str| {
+            let value = self.plan.constants.get(&(fragment, name.to_owned()))?;
+            u32::try_from(*value).ok()
+        };
+        BoundReader { fragment, reader, schema: reader.schema_with(option) }
+    }
+
+    fn attach(
+        &mut self,
+        probe: &PlannedProbe<'_>,
+        way: Way,
+        image: &Image,
+    ) -> Result<(Program, Link, Map), Refusal> {
         let target = probe.probe.target.as_str();
         let slots = self.maps(image)?;
         let mut insns = image.insns.clone();
@@ -152,7 +196,8 @@ impl<'a> Loader<'a> {
         let types = prog::btf_load(&image.btf).map_err(|e| Refusal::Way(e.to_string()))?;
         let object = match (&probe.function.module, way) {
             (Some(module), Way::Fentry) => {
-                let object = btf::module_object(module).map_err(|e| Refusal::Way(format!("types of module {module}: {e}")))?;
+                let object = btf::module_object(module)
+                    .map_err(|e| Refusal::Way(format!("types of module {module}: {e}")))?;
                 let gone = || Refusal::Way(format!("module {module} has no types in the kernel"));
                 Some(object.ok_or_else(gone)?)
             }
@@ -268,7 +313,8 @@ fn explain(error: &LoadError, image: &Image) -> String {
     }
     let Some(blame) = image.blame(insn) else { return format!("the verifier refused it: {reason}") };
     let who = blame.collector.map_or("tracer itself".to_owned(), |c| format!("collector {c}"));
-    let line = blame.line.map(|(file, line, text)| format!("\n      at {file}:{line}: {text}")).unwrap_or_default();
+    let line =
+        blame.line.map(|(file, line, text)| format!("\n      at {file}:{line}: {text}")).unwrap_or_default();
     format!("the verifier refused {who}, in {}: {reason}{line}", blame.function)
 }
 

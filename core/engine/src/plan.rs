@@ -2,9 +2,9 @@
 //! arguments are, which readers run there. Nothing is loaded or changed to find that out. A plan
 //! that exists can be composed; only the verifier and the host's policy can still refuse.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tracer_compose::{Accessor, Arguments, Fragment, Need, Reader};
+use tracer_compose::{Accessor, Arguments, Fragment, From, Need, Reader};
 use tracer_dsl::{
     Diagnostic, Diagnostics,
     filter::{Expr, Value},
@@ -14,7 +14,7 @@ use tracer_dsl::{
 use tracer_event::Kind;
 
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, option_name},
     error::Error,
     request::{Request, Way},
     types::{Function, Types},
@@ -30,6 +30,23 @@ pub struct Plan<'a> {
     pub needs: BTreeSet<Need>,
     /// What the user should know about what was asked and cannot be had.
     pub notes: Vec<String>,
+    /// The collectors' options that are numbers: collector's number and option to value.
+    pub constants: BTreeMap<(usize, String), u64>,
+}
+
+impl Plan<'_> {
+    /// The kernel symbols whose addresses the fragments ask for.
+    pub fn symbols(&self) -> BTreeSet<&str> {
+        let wants = self.probes.iter().flat_map(|p| {
+            let readers = p.readers.iter().map(|(_, r)| &r.wants);
+            readers.chain(p.conditions.iter().map(|c| &c.accessor.wants))
+        });
+        let symbols = wants.flat_map(|w| &w.members).filter_map(|w| match &w.from {
+            From::Symbol(name) => Some(name.as_str()),
+            _ => None,
+        });
+        symbols.collect()
+    }
 }
 
 /// A probe that this kernel has.
@@ -63,7 +80,9 @@ impl<'a> Plan<'a> {
     pub fn new(request: &Request, catalog: &'a Catalog, types: &mut Types) -> Result<Self, Error> {
         let collectors = collectors(request, catalog)?;
         let mut found = Diagnostics::new();
-        let mut plan = Self { collectors, probes: Vec::new(), needs: BTreeSet::new(), notes: Vec::new() };
+        let constants = constants(request, &collectors);
+        let mut plan =
+            Self { collectors, probes: Vec::new(), needs: BTreeSet::new(), notes: Vec::new(), constants };
         for probe in &merged(&request.probes) {
             match plan.probe(probe, request, catalog, types) {
                 Ok(()) => {}
@@ -100,7 +119,8 @@ impl<'a> Plan<'a> {
             return Err(refuse(message, "it attaches `kprobe:FUNCTION` and `fentry:FUNCTION`"));
         }
         let Target::Exact(name) = &probe.target else {
-            let message = format!("this version of tracer cannot attach the pattern `{}`", probe.target.as_str());
+            let message =
+                format!("this version of tracer cannot attach the pattern `{}`", probe.target.as_str());
             return Err(refuse(message, "name each function"));
         };
         let Some(function) = types.function(name)? else {
@@ -166,7 +186,8 @@ impl<'a> Plan<'a> {
             };
             let fragment: &'a Fragment = self.collectors[*collector];
             let accessor = fragment.accessor(&field.section, &field.field);
-            let accessor = accessor.ok_or_else(|| failed(format!("`{field}` cannot be filtered by in the kernel")))?;
+            let accessor =
+                accessor.ok_or_else(|| failed(format!("`{field}` cannot be filtered by in the kernel")))?;
             let kind = reader.schema.field(&field.field).map(|f| &f.kind);
             let number = |value: &Value| match (value, kind) {
                 (Value::Number(n), _) => Ok(*n),
@@ -201,7 +222,10 @@ pub(crate) fn nothing_to_trace() -> Diagnostic {
 }
 
 /// The collectors that were asked for; all of them where none was named.
-pub(crate) fn collectors<'a>(request: &Request, catalog: &'a Catalog) -> Result<Vec<&'a Fragment>, Diagnostics> {
+pub(crate) fn collectors<'a>(
+    request: &Request,
+    catalog: &'a Catalog,
+) -> Result<Vec<&'a Fragment>, Diagnostics> {
     if request.collectors.is_empty() {
         return Ok(catalog.iter().collect());
     }
@@ -216,6 +240,19 @@ pub(crate) fn collectors<'a>(request: &Request, catalog: &'a Catalog) -> Result<
         }
     }
     found.or_value(collectors)
+}
+
+/// The values of the collectors' options that are numbers.
+fn constants(request: &Request, collectors: &[&Fragment]) -> BTreeMap<(usize, String), u64> {
+    let mut constants = BTreeMap::new();
+    for (index, fragment) in collectors.iter().enumerate() {
+        for (option, number) in fragment.manifest.numbers() {
+            let given = request.numbers.get(&option_name(&fragment.manifest.name, option));
+            let value = given.copied().unwrap_or(number.default);
+            constants.insert((index, option.to_owned()), u64::from(value));
+        }
+    }
+    constants
 }
 
 /// The same place asked for twice is one probe with the options of both.

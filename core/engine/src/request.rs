@@ -1,6 +1,6 @@
 //! What a run is asked to do: the merged settings of profiles and command line, typed.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use tracer_dsl::{
     filter::Expr,
@@ -29,6 +29,8 @@ pub struct Request {
     pub attach: Option<Way>,
     /// Bytes of the event ring.
     pub ring_size: Option<u32>,
+    /// Values of collectors' options that are numbers, by the option's name on the command line.
+    pub numbers: BTreeMap<String, u32>,
 }
 
 /// A way of attaching to a function's entry.
@@ -67,6 +69,10 @@ impl Request {
                 _ => None,
             },
             // The table admits what a ring can be: 32 bits.
+            numbers: settings
+                .iter()
+                .filter_map(|(name, _)| Some((name.clone(), u32::try_from(settings.integer(name)?).ok()?)))
+                .collect(),
             ring_size: settings.size("ring-size").and_then(|n| u32::try_from(n).ok()),
         }
     }

@@ -15,7 +15,9 @@ use tokio::{
 };
 use tracer_dsl::Diagnostics;
 use tracer_event::{Context, Symbol};
-use tracer_kernel::{Capabilities, Capability, Symbols, host::PossibleCpus, limits::raise_limits, netns::NetNs};
+use tracer_kernel::{
+    Capabilities, Capability, Symbols, host::PossibleCpus, limits::raise_limits, netns::NetNs,
+};
 use tracer_trace::Sink;
 
 use crate::{
@@ -87,7 +89,8 @@ pub fn collect(
     let runtime = runtime.map_err(|error| Error::System { what: "cannot start", error })?;
     runtime.block_on(async {
         // From here on a signal ends the run in order, wherever it has got to.
-        let signals = Signals::new().map_err(|error| Error::System { what: "cannot catch signals", error })?;
+        let signals =
+            Signals::new().map_err(|error| Error::System { what: "cannot catch signals", error })?;
         let symbols = Symbols::open();
         let symbols = symbols.map_err(|error| Error::System { what: "cannot open /proc/kallsyms", error })?;
         raise_limits();
@@ -96,7 +99,7 @@ pub fn collect(
         ledger.prepare(&collectors, &mut types, notify)?;
         let plan = Plan::new(request, catalog, &mut types)?;
         plan.notes.iter().for_each(|note| notify(Notice::Note(note.clone())));
-        let mut source = attach(request, &plan, &types)?;
+        let mut source = attach(request, &plan, &types, &symbols)?;
         drop(types);
         for live in source.live() {
             notify(Notice::Attached {
@@ -122,7 +125,8 @@ pub fn collect(
 
 fn privileges(request: &Request) -> Result<(), Error> {
     let own = Capabilities::of_this_thread();
-    let own = own.map_err(|error| Error::System { what: "cannot read this process's capabilities", error })?;
+    let own =
+        own.map_err(|error| Error::System { what: "cannot read this process's capabilities", error })?;
     let mut needed = vec![Capability::Bpf, Capability::Perfmon];
     if request.allow_system_changes {
         needed.push(Capability::NetAdmin);
@@ -135,13 +139,13 @@ fn privileges(request: &Request) -> Result<(), Error> {
     if own.in_initial_user_namespace() { Ok(()) } else { Err(Error::UserNamespace) }
 }
 
-fn attach(request: &Request, plan: &Plan<'_>, types: &Types) -> Result<Rings, Error> {
+fn attach(request: &Request, plan: &Plan<'_>, types: &Types, symbols: &Symbols) -> Result<Rings, Error> {
     let cpus = PossibleCpus::read();
     let cpus = cpus.map_err(|error| Error::System { what: "cannot read the number of CPUs", error })?;
     // Ids of CPUs may have gaps; a slot is needed up to the highest.
     let cpus = u32::try_from(cpus.slots).unwrap_or(u32::MAX);
     let (ring, rings) = rings(request.ring_size.unwrap_or_else(default_ring_size))?;
-    let live = Loader::new(plan, types, &rings, cpus)?.load()?;
+    let live = Loader::new(plan, types, symbols, &rings, cpus)?.load()?;
     Ok(Rings::new(live, ring, rings))
 }
 
@@ -195,7 +199,8 @@ impl Flow<'_> {
         undone?;
         stopped?;
         // What was on its way when the probes were detached.
-        let rest = if matches!(ended, Ended::OutputClosed) { Ok(false) } else { self.drain(source).map(|_| true) };
+        let rest =
+            if matches!(ended, Ended::OutputClosed) { Ok(false) } else { self.drain(source).map(|_| true) };
         let finished = rest.and_then(|go_on| if go_on { self.sink.finish() } else { Ok(()) });
         match finished {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(Error::Output(error)),
@@ -214,7 +219,12 @@ impl Flow<'_> {
         command: &mut Option<RunningCommand>,
     ) -> Result<Ended, Error> {
         let system = |error| Error::System { what: "cannot wait for events", error };
-        let wakeups = source.wakeups().first().map(|fd| fd.try_clone_to_owned()).transpose().map_err(system)?;
+        let wakeups = source
+            .wakeups()
+            .first()
+            .map(std::os::fd::BorrowedFd::try_clone_to_owned)
+            .transpose()
+            .map_err(system)?;
         let wakeups = wakeups.map(watch).transpose().map_err(system)?;
         loop {
             let readable = async {
@@ -293,7 +303,8 @@ fn diagnose(counts: &[Counts], tracing_is_off: bool) -> String {
         return format!("the probes were hit {hits} times, and no hit passed the filter");
     }
     if tracing_is_off {
-        return "no rule with `meta nftrace set` was there when the run began (see --allow-system-changes)".to_owned();
+        return "no rule with `meta nftrace set` was there when the run began (see --allow-system-changes)"
+            .to_owned();
     }
     // One line per table of legacy iptables in this namespace.
     let legacy = ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"];

@@ -1,10 +1,7 @@
 //! Where records come from. The rings of the programs in the kernel are the first such place; a
 //! stored trace and the kernel's own nftrace messages are others.
 
-use std::{
-    os::fd::BorrowedFd,
-    sync::Arc,
-};
+use std::{os::fd::BorrowedFd, sync::Arc};
 
 use tracer_event::Probes;
 use tracer_kernel::{Map, MapError, MapSpec, Ring, map, map::wait_for_running_programs};
@@ -77,10 +74,8 @@ pub fn rings(bytes: u32) -> Result<(Ring, Map), Error> {
     };
     let rings = Map::create(&spec("tracer_rings", map::ARRAY_OF_MAPS, 4, 4, 1, Some(ring.fd())))?;
     rings.update_map(0, &ring)?;
-    let ring = Ring::new(ring).map_err(|e| Error::System {
-        what: "cannot map the event ring",
-        error: std::io::Error::other(e),
-    })?;
+    let ring = Ring::new(ring)
+        .map_err(|e| Error::System { what: "cannot map the event ring", error: std::io::Error::other(e) })?;
     Ok((ring, rings))
 }
 
@@ -137,7 +132,8 @@ impl Live {
         self.slots.lookup(&0u32.to_ne_bytes(), &mut slots)?;
         let sum = |offset: i16| -> u64 {
             let at = usize::from(offset.unsigned_abs());
-            let words = slots.chunks_exact(self.slot_size).filter_map(|slot| slot.get(at..at + 8)?.try_into().ok());
+            let words =
+                slots.chunks_exact(self.slot_size).filter_map(|slot| slot.get(at..at + 8)?.try_into().ok());
             words.map(u64::from_ne_bytes).sum()
         };
         let by_program = self.program.info().ok().and_then(|i| i.recursion_misses);

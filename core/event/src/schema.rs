@@ -98,6 +98,14 @@ impl Schema {
         self.fields.iter().find(|field| field.name == name)
     }
 
+    /// The same with no more than `max` bytes in the final array; a bound that is out of its own bounds, or no array,
+    /// leaves it as it is.
+    #[must_use]
+    pub fn with_tail_max(&self, max: u32) -> Schema {
+        let tail = self.tail.map(|tail| Tail { max: max.clamp(1, tail.max) });
+        Schema { tail, ..self.clone() }
+    }
+
     fn problem(&self) -> Option<SchemaProblem> {
         if !is_identifier(&self.section) {
             return Some(SchemaProblem::Name(self.section.clone()));

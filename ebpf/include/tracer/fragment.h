@@ -20,7 +20,8 @@
  *
  * Nothing else declares anything: the types of the two parameters are the declaration, read from
  * the object's BTF. Each member of the first struct is an argument by *type*: the engine fills in
- * the traced function's argument of that type, or one that it can derive, else NULL. The second
+ * the traced function's argument of that type, or one that it can derive, else NULL; or it is
+ * tagged as an OPTION or SYMBOL. The second
  * struct is the section, zeroed before the call; its members and their tags are the schema of the
  * text, of JSON, of filters and of stored traces.
  *
@@ -61,6 +62,11 @@ typedef long long __s64;
 #define TAG(text) __attribute__((btf_decl_tag(text)))
 #define REQUIRED TAG("required")
 
+/* An integer member that holds the value of one of the collector's options, as a constant. */
+#define OPTION(name) TAG("option:" name)
+/* A __u64 member that holds the address of a kernel symbol; 0 where the kernel does not show it. */
+#define SYMBOL(name) TAG("symbol:" name)
+
 /* Tags on members of a section: how the field is shown. */
 #define HEX TAG("hex")
 #define BE16 TAG("be16")
@@ -71,6 +77,8 @@ typedef long long __s64;
 #define NETNS TAG("netns")
 /* Packet bytes; the section also has `link`, `protocol` (BE16) and `orig_len`. */
 #define PACKET TAG("packet")
+/* On packet bytes: no more than this option says are used, and room is kept for no more. */
+#define AT_MOST(name) TAG("max:" name)
 
 #define READER(section, ...) SEC("raw_tp/reader") int reader__##section(__VA_ARGS__)
 #define ACCESSOR(section, field, ...) SEC("raw_tp/accessor") int accessor__##section##__##field(__VA_ARGS__)
