@@ -13,6 +13,8 @@ pub enum Exit {
     Usage = 2,
     /// The host lacks something: privileges, BTF, nf_tables, a way to attach.
     Host = 3,
+    /// Events were lost, and `--fail-on-loss` was given.
+    Lost = 4,
 }
 
 impl From<Exit> for ExitCode {

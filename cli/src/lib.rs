@@ -16,6 +16,8 @@
 #[cfg(target_os = "linux")]
 mod collect;
 mod exit;
+#[cfg(target_os = "linux")]
+mod live;
 mod settings;
 
 use std::process::ExitCode;
@@ -26,6 +28,13 @@ pub use exit::Exit;
 #[cfg(target_os = "linux")]
 pub fn main() -> ExitCode {
     collect::main().into()
+}
+
+/// Whether a command line (with the program's name in front) would be accepted: its options,
+/// profiles and probes are read, nothing is run. The error is what the user would be told.
+#[cfg(target_os = "linux")]
+pub fn check(arguments: &[&str]) -> Result<(), String> {
+    collect::check(arguments)
 }
 
 /// There is nothing yet that runs on other systems than Linux.

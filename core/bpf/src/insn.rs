@@ -95,6 +95,8 @@ pub enum Alu {
     Add = 0x00,
     Sub = 0x10,
     Mul = 0x20,
+    /// Unsigned.
+    Div = 0x30,
     Or = 0x40,
     And = 0x50,
     Lsh = 0x60,
@@ -193,6 +195,11 @@ impl Assembler {
     /// `*(dst + off) = imm`.
     pub fn store_imm(&mut self, width: Width, dst: u8, off: i16, imm: i32) {
         self.emit(0x62 | width.code(), dst, 0, off, imm);
+    }
+
+    /// `*(dst + off) += src`, atomically.
+    pub fn atomic_add(&mut self, dst: u8, off: i16, src: u8) {
+        self.emit(0xdb, dst, src, off, 0);
     }
 
     /// `dst = imm`, 64 bits wide.

@@ -37,8 +37,10 @@ mod frame {
     pub(super) const PRESENT: i16 = -16;
     /// This CPU's number.
     pub(super) const CPU: i16 = -24;
+    /// The time, where the rate limit had to ask for it.
+    pub(super) const TIME: i16 = -32;
     /// Arguments, eight bytes each, downwards from here; the struct of the next call below them.
-    pub(super) const ARGUMENTS: i16 = -24;
+    pub(super) const ARGUMENTS: i16 = -32;
     /// A program has 512 bytes; what is left is the readers'.
     pub(super) const MAX: usize = 256;
 }
@@ -65,7 +67,7 @@ pub(crate) struct Driver {
 
 pub(crate) fn generate(shape: &Shape<'_>, layout: &Layout) -> Result<Driver, ComposeError> {
     let mut asm = Assembler::default();
-    let (end, filtered, lost) = (asm.label(), asm.label(), asm.label());
+    let (end, filtered, limited, lost) = (asm.label(), asm.label(), asm.label(), asm.label());
     let driver = Driver { insns: Vec::new(), calls: Vec::new(), maps: Vec::new(), parts: Vec::new() };
     let fetched = vec![false; shape.arguments.iter().len()];
     let mut g = Generator { asm, driver, shape, layout, fetched };
@@ -75,6 +77,10 @@ pub(crate) fn generate(shape: &Shape<'_>, layout: &Layout) -> Result<Driver, Com
     for condition in &shape.conditions {
         g.part(&format!("filter {}.{}", condition.accessor.section, condition.accessor.field));
         g.condition(condition, filtered)?;
+    }
+    if let Some(rate) = shape.rate {
+        g.part("rate limit");
+        g.rate(rate, limited);
     }
     g.part("context");
     g.context();
@@ -89,6 +95,11 @@ pub(crate) fn generate(shape: &Shape<'_>, layout: &Layout) -> Result<Driver, Com
     g.asm.place(lost);
     g.count(counter::LOST);
     g.asm.jump(end);
+    if shape.rate.is_some() {
+        g.asm.place(limited);
+        g.count(counter::LIMITED);
+        g.asm.jump(end);
+    }
     if !shape.conditions.is_empty() {
         g.asm.place(filtered);
         g.count(counter::FILTERED);
@@ -150,8 +161,13 @@ impl Generator<'_> {
     }
 
     fn map(&mut self, register: u8, map: MapRef, kind: u8) {
+        self.map_at(register, map, kind, 0);
+    }
+
+    /// `at` is an offset into the value of the map.
+    fn map_at(&mut self, register: u8, map: MapRef, kind: u8, at: u32) {
         self.driver.maps.push((self.asm.here(), map));
-        self.asm.load_pseudo(register, kind, 0, 0);
+        self.asm.load_pseudo(register, kind, 0, imm(at));
     }
 
     fn count(&mut self, counter: i16) {
@@ -254,10 +270,33 @@ impl Generator<'_> {
         Ok(())
     }
 
+    /// Goes to `limited` when this second's events are used up. CPUs may meet when a second begins,
+    /// and then let a few more pass: never fewer, and no more than there are CPUs.
+    fn rate(&mut self, rate: u32, limited: Label) {
+        let same = self.asm.label();
+        self.asm.call(helper::KTIME_GET_NS);
+        self.asm.store(Width::B8, 10, frame::TIME, 0);
+        self.asm.alu(Alu::Div, 0, 1_000_000_000);
+        self.map_at(2, MapRef::Slots, PSEUDO_MAP_VALUE, self.shape.shared(self.layout));
+        self.asm.load(Width::B8, 1, 2, 0);
+        self.asm.jump_if_reg(Cond::Eq, 1, 0, same);
+        self.asm.store(Width::B8, 2, 0, 0);
+        self.asm.store_imm(Width::B8, 2, 8, 0);
+        self.asm.place(same);
+        self.asm.load(Width::B8, 1, 2, 8);
+        self.asm.jump_if(Cond::Ge, 1, imm(rate.min(i32::MAX.unsigned_abs())), limited);
+        self.asm.mov(1, 1);
+        self.asm.atomic_add(2, 8, 1);
+    }
+
     /// The header, but for what only the end knows.
     fn context(&mut self) {
         let at = |field: usize| SLOT_HEADER + i16::try_from(field).unwrap_or(0);
-        self.asm.call(helper::KTIME_GET_NS);
+        if self.shape.rate.is_some() {
+            self.asm.load(Width::B8, 0, 10, frame::TIME);
+        } else {
+            self.asm.call(helper::KTIME_GET_NS);
+        }
         self.asm.store(Width::B8, 7, at(header::TIME), 0);
         self.asm.store_imm(Width::B2, 7, at(header::PROBE), i32::from(self.shape.probe));
         self.asm.load(Width::B8, 1, 10, frame::CPU);

@@ -71,7 +71,8 @@ pub fn compose(shape: &Shape<'_>) -> Result<Image, ComposeError> {
     let layout = shape.layout().map_err(|e| ComposeError::Layout(e.to_string()))?;
     let driver = driver::generate(shape, &layout)?;
     let slot_size = shape.slot_size(&layout);
-    let mut linker = Linker::new(&driver, layout, slot_size, slot_size.saturating_mul(shape.cpus));
+    let slots = shape.slots_size(&layout);
+    let mut linker = Linker::new(&driver, layout, slot_size, slots);
     for call in &driver.calls {
         let linked = shape.fragments[call.fragment];
         let func = linked.funcs.get(&call.function);

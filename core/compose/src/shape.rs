@@ -25,6 +25,9 @@ pub const STACK_BYTES: u32 = 127 * 8;
 /// Bytes of counters at the front of a CPU's slot; the record under construction follows.
 pub const SLOT_HEADER: i16 = 64;
 
+/// Bytes behind the last CPU's slot: the rate limit's second (since boot) and its number of events.
+const SHARED: u32 = 64;
+
 /// Offsets of the counters in a slot; `u64` each. For every slot at rest,
 /// hits = filtered + limited + delivered + lost.
 pub mod counter {
@@ -85,6 +88,8 @@ pub struct Shape<'a> {
     pub conditions: Vec<Condition<'a>>,
     /// Whether the kernel stack is recorded.
     pub stack: bool,
+    /// Events per second at most, on all CPUs together.
+    pub rate: Option<u32>,
     /// The probe's number, which records carry.
     pub probe: u16,
     /// CPUs that may run the program: the machine's possible CPUs.
@@ -99,6 +104,16 @@ impl Shape<'_> {
     /// The layout of the records.
     pub fn layout(&self) -> Result<Layout, LayoutError> {
         Layout::new(self.readers.iter().map(|r| Arc::clone(&r.schema)).collect())
+    }
+
+    /// Bytes of the program's array: a slot for each CPU, and what the CPUs share.
+    pub fn slots_size(&self, layout: &Layout) -> u32 {
+        self.shared(layout).saturating_add(SHARED)
+    }
+
+    /// Where in the array that is which the CPUs share.
+    pub(crate) fn shared(&self, layout: &Layout) -> u32 {
+        self.slot_size(layout).saturating_mul(self.cpus)
     }
 
     pub(crate) fn constant(&self, fragment: usize, option: &str) -> u64 {

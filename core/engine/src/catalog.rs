@@ -1,6 +1,6 @@
 //! The collectors that there are, and the options that they bring.
 
-use tracer_compose::{Embedded, Fragment, FragmentError};
+use tracer_compose::{Embedded, Fragment, FragmentError, ManifestOption};
 use tracer_dsl::{
     filter::FieldPath,
     option::{DefinitionError, OptionDef, OptionTable, SubCommand, ValueType},
@@ -79,7 +79,7 @@ impl Catalog {
         for fragment in &self.fragments {
             let collector = &fragment.manifest.name;
             for option in &fragment.manifest.options {
-                let name = option_name(collector, &option.name);
+                let name = option_name(collector, option);
                 let value = match (&option.selects, option.number) {
                     (Some(field), _) => words(fragment, field),
                     (None, Some(n)) => ValueType::Integer { min: n.min.into(), max: n.max.into() },
@@ -102,8 +102,9 @@ impl Catalog {
 }
 
 /// How a collector's option is called on the command line.
-pub(crate) fn option_name(collector: &str, option: &str) -> String {
-    format!("{collector}-{option}").replace('_', "-")
+pub(crate) fn option_name(collector: &str, option: &ManifestOption) -> String {
+    let own = || format!("{collector}-{}", option.name).replace('_', "-");
+    option.flag.clone().unwrap_or_else(own)
 }
 
 /// The names of an enum field's values, or any words.

@@ -13,6 +13,9 @@ use crate::{catalog::CatalogError, types::TypesError};
 /// A failed run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A signal came before tracing had begun.
+    #[error("interrupted before tracing began")]
+    Interrupted,
     /// Something that the user wrote.
     #[error(transparent)]
     Diagnostics(#[from] Diagnostics),
@@ -113,6 +116,8 @@ fn list(tried: &[(String, String)]) -> String {
 /// What an error means for the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
+    /// Ended by a signal, in order.
+    Ended,
     /// Something failed.
     Failed,
     /// The command line or a profile is wrong.
@@ -125,6 +130,7 @@ impl Error {
     /// The class.
     pub fn class(&self) -> Class {
         match self {
+            Self::Interrupted => Class::Ended,
             Self::Diagnostics(_) => Class::Usage,
             Self::Privileges { .. }
             | Self::UserNamespace

@@ -8,22 +8,27 @@
 #![forbid(unsafe_code)]
 #![cfg(target_os = "linux")]
 
+mod attached;
 mod catalog;
+mod command;
 mod error;
 mod ledger;
 mod load;
 mod notice;
 mod plan;
+mod pump;
 mod request;
 mod run;
+mod signals;
 mod source;
 mod types;
 
+pub use attached::Counts;
 pub use catalog::{Catalog, CatalogError};
 pub use error::{Class, Error};
 pub use notice::Notice;
 pub use plan::{Plan, PlannedCondition, PlannedProbe};
 pub use request::{Request, Way};
 pub use run::{Ended, Outcome, collect};
-pub use source::{Counts, Source};
+pub use source::Source;
 pub use types::{Function, Types, TypesError};

@@ -38,8 +38,11 @@ pub struct Live {
     pub refused: Vec<(String, String)>,
     pub(crate) link: Option<Link>,
     pub(crate) program: Program,
+    /// The link's count of misses when it was closed.
+    pub(crate) missed_before: Option<u64>,
     pub(crate) slots: Map,
     pub(crate) slot_size: usize,
+    pub(crate) cpus: usize,
 }
 
 /// Loads and attaches all of a plan's probes.
@@ -48,6 +51,7 @@ pub struct Loader<'a> {
     target: Target,
     /// The number of CPUs that a program may run on, whether or not they are there now.
     cpus: u32,
+    rate: Option<u32>,
     /// Addresses of the kernel symbols that fragments ask for.
     symbols: BTreeMap<String, u64>,
     linked: BTreeMap<(usize, Build), Linked>,
@@ -64,6 +68,7 @@ impl<'a> Loader<'a> {
         symbols: &Symbols,
         rings: &'a Map,
         cpus: u32,
+        rate: Option<u32>,
     ) -> Result<Self, Error> {
         let names = plan.collectors.iter().flat_map(|f| kernel_types(f));
         let slice = types.slice(names.collect::<std::collections::BTreeSet<_>>())?;
@@ -73,7 +78,7 @@ impl<'a> Loader<'a> {
         let symbols =
             plan.symbols().into_iter().filter_map(|name| Some((name.to_owned(), symbols.address(name)?)));
         let symbols = symbols.collect();
-        Ok(Self { plan, target, cpus, symbols, linked: BTreeMap::new(), maps: BTreeMap::new(), rings })
+        Ok(Self { plan, target, cpus, rate, symbols, linked: BTreeMap::new(), maps: BTreeMap::new(), rings })
     }
 
     /// Loads and attaches everything; what was attached before a failure is detached by dropping.
@@ -94,21 +99,18 @@ impl<'a> Loader<'a> {
                 let image = self.compose(number, probe, *way, *build)?;
                 match self.attach(probe, *way, &image) {
                     Ok((program, link, slots)) => {
-                        let info = info(probe, &image);
-                        let (name, module) = (probe.probe.to_string(), probe.function.module.clone());
-                        let slot_size = image.slot_size as usize;
-                        let link = Some(link);
-                        let way = *way;
                         return Ok(Live {
-                            name,
-                            info,
-                            way,
-                            module,
+                            name: probe.probe.to_string(),
+                            info: info(probe, &image),
+                            way: *way,
+                            module: probe.function.module.clone(),
                             refused,
-                            link,
+                            link: Some(link),
                             program,
+                            missed_before: None,
                             slots,
-                            slot_size,
+                            slot_size: image.slot_size as usize,
+                            cpus: self.cpus as usize,
                         });
                     }
                     Err(Refusal::Fatal(error)) => return Err(error),
@@ -158,6 +160,7 @@ impl<'a> Loader<'a> {
             stack: probe.probe.stack,
             // The plan's probes are far fewer than 65,536: a program each.
             probe: u16::try_from(number).unwrap_or(u16::MAX),
+            rate: self.rate,
             cpus: self.cpus,
             constants: self.plan.constants.clone(),
             symbols: self.symbols.clone(),
@@ -220,7 +223,13 @@ impl<'a> Loader<'a> {
             line_info: &image.line_info,
             license: c"Dual MIT/GPL",
         });
-        let program = program.map_err(|e| Refusal::Way(explain(&e, image)))?;
+        let program = program.map_err(|e| match e.errno.raw_os_error() {
+            // The verifier gives way to a signal.
+            Some(code) if code == rustix::io::Errno::AGAIN.raw_os_error() => {
+                Refusal::Fatal(Error::Interrupted)
+            }
+            _ => Refusal::Way(explain(&e, image)),
+        })?;
         let link = match way {
             Way::Kprobe => Link::kprobe(&program, &Place::function(target), false, None),
             Way::Fentry => Link::tracing(&program),

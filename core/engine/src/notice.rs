@@ -32,6 +32,22 @@ pub enum Notice {
         /// What to do.
         help: Vec<String>,
     },
+    /// How it goes, twice a second.
+    Progress {
+        /// Events that the sink took so far.
+        events: u64,
+        /// Events per second since the last time.
+        rate: u64,
+        /// Events that were lost so far because the ring was full.
+        lost: u64,
+        /// Hits that the rate limit suppressed so far.
+        limited: u64,
+    },
+    /// The run is ending, and the output does not take what is left.
+    Waiting {
+        /// Events that wait.
+        left: u64,
+    },
     /// Everything is attached; events follow.
     Running {
         /// How to end it.
@@ -57,6 +73,13 @@ impl fmt::Display for Notice {
             Self::Hint { message, help } => {
                 write!(f, "{message}")?;
                 help.iter().try_for_each(|help| write!(f, "\n  = help: {help}"))
+            }
+            Self::Progress { events, rate, lost, limited } => {
+                write!(f, "{events} events, {rate}/s, {lost} lost")?;
+                if *limited > 0 { write!(f, ", {limited} over the rate limit") } else { Ok(()) }
+            }
+            Self::Waiting { left } => {
+                write!(f, "waiting for the output to take {left} more events; Ctrl-C drops them")
             }
             Self::Running { ends } => write!(f, "tracing; {ends}"),
         }

@@ -29,6 +29,8 @@ pub struct Request {
     pub attach: Option<Way>,
     /// Bytes of the event ring.
     pub ring_size: Option<u32>,
+    /// Events per second and probe at most.
+    pub rate: Option<u32>,
     /// Values of collectors' options that are numbers, by the option's name on the command line.
     pub numbers: BTreeMap<String, u32>,
 }
@@ -69,6 +71,7 @@ impl Request {
                 _ => None,
             },
             // The table admits what a ring can be: 32 bits.
+            rate: settings.integer("rate").and_then(|n| u32::try_from(n).ok()),
             numbers: settings
                 .iter()
                 .filter_map(|(name, _)| Some((name.clone(), u32::try_from(settings.integer(name)?).ok()?)))

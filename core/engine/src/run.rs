@@ -1,47 +1,53 @@
-//! A run of `collect`: plan, attach, change what was consented to, pass events on until something
-//! ends it, then everything backwards. This is the only place with an asynchronous runtime.
+//! A run of `collect`: plan, attach, change what was consented to, let events flow until something
+//! ends it, then everything backwards.
 
 use std::{
     io,
-    os::fd::OwnedFd,
-    process::{ExitStatus, Stdio},
-    time::Duration,
+    process::ExitStatus,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
 };
 
-use tokio::{
-    io::{Interest, unix::AsyncFd},
-    process::{Child, Command},
-    signal::unix::{Signal, SignalKind, signal},
-};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tracer_dsl::Diagnostics;
-use tracer_event::{Context, Symbol};
+use tracer_event::Symbol;
 use tracer_kernel::{
-    Capabilities, Capability, Symbols, host::PossibleCpus, limits::raise_limits, netns::NetNs,
+    Capabilities, Capability, Ring, Symbols, caps::keep_only, host::PossibleCpus, limits::raise_limits,
+    netns::NetNs,
 };
 use tracer_trace::Sink;
 
 use crate::{
+    attached::{Attached, Counts},
     catalog::Catalog,
+    command::RunningCommand,
     error::Error,
     ledger::Ledger,
     load::Loader,
     notice::Notice,
     plan::{self, Plan},
+    pump::{Parts, Pump, Word},
     request::Request,
-    source::{Counts, Rings, Source, rings},
+    signals::Signals,
+    source::{Rings, rings},
     types::Types,
 };
 
-/// Records that are taken out of the ring before the sink is flushed and signals are looked at.
-const BATCH: usize = 4096;
-/// How long a command that outlives the run has to end by itself.
-const GRACE: Duration = Duration::from_secs(2);
+/// How often progress is told.
+const PROGRESS: Duration = Duration::from_millis(500);
+/// How long the output may take for the rest before the user is told that it blocks.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often loading is tried again after a signal that does not end the run.
+const TRIES: usize = 5;
 
 /// How a run ended and what it saw.
 #[derive(Debug)]
 pub struct Outcome {
     /// Events that the sink took.
     pub events: u64,
+    /// Events that were in the ring and that the sink did not take: it was closed, it blocked, or
+    /// enough had been seen.
+    pub left: u64,
     /// Records that could not be decoded; always 0 but for a mistake in tracer.
     pub malformed: u64,
     /// What ended the run.
@@ -76,7 +82,7 @@ pub enum Ended {
 pub fn collect(
     request: &Request,
     catalog: &Catalog,
-    sink: Box<dyn Sink>,
+    sink: Box<dyn Sink + Send>,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<Outcome, Error> {
     // What the user wrote is judged before what the host lacks.
@@ -89,7 +95,7 @@ pub fn collect(
     let runtime = runtime.map_err(|error| Error::System { what: "cannot start", error })?;
     runtime.block_on(async {
         // From here on a signal ends the run in order, wherever it has got to.
-        let signals =
+        let mut signals =
             Signals::new().map_err(|error| Error::System { what: "cannot catch signals", error })?;
         let symbols = Symbols::open();
         let symbols = symbols.map_err(|error| Error::System { what: "cannot open /proc/kallsyms", error })?;
@@ -99,9 +105,9 @@ pub fn collect(
         ledger.prepare(&collectors, &mut types, notify)?;
         let plan = Plan::new(request, catalog, &mut types)?;
         plan.notes.iter().for_each(|note| notify(Notice::Note(note.clone())));
-        let mut source = attach(request, &plan, &types, &symbols)?;
+        let (attached, ring) = attach(request, &plan, &types, &symbols, &mut signals).await?;
         drop(types);
-        for live in source.live() {
+        for live in attached.live() {
             notify(Notice::Attached {
                 probe: live.name.clone(),
                 way: live.way,
@@ -111,15 +117,8 @@ pub fn collect(
             });
         }
         ledger.arm(&plan.needs, &symbols, notify)?;
-        let flow = Flow {
-            request,
-            symbols: Names(symbols),
-            own_netns: NetNs::of_this_thread().ok().map(|ns| u64::from(ns.inum)),
-            sink,
-            events: 0,
-            malformed: 0,
-        };
-        flow.run(&mut source, ledger, signals, notify).await
+        let flow = Flow::start(request, attached, ring, ledger, symbols, sink)?;
+        flow.run(signals, notify).await
     })
 }
 
@@ -139,14 +138,27 @@ fn privileges(request: &Request) -> Result<(), Error> {
     if own.in_initial_user_namespace() { Ok(()) } else { Err(Error::UserNamespace) }
 }
 
-fn attach(request: &Request, plan: &Plan<'_>, types: &Types, symbols: &Symbols) -> Result<Rings, Error> {
+async fn attach(
+    request: &Request,
+    plan: &Plan<'_>,
+    types: &Types,
+    symbols: &Symbols,
+    signals: &mut Signals,
+) -> Result<(Attached, Ring), Error> {
     let cpus = PossibleCpus::read();
     let cpus = cpus.map_err(|error| Error::System { what: "cannot read the number of CPUs", error })?;
     // Ids of CPUs may have gaps; a slot is needed up to the highest.
     let cpus = u32::try_from(cpus.slots).unwrap_or(u32::MAX);
     let (ring, rings) = rings(request.ring_size.unwrap_or_else(default_ring_size))?;
-    let live = Loader::new(plan, types, symbols, &rings, cpus)?.load()?;
-    Ok(Rings::new(live, ring, rings))
+    let mut tries = TRIES;
+    loop {
+        match Loader::new(plan, types, symbols, &rings, cpus, request.rate)?.load() {
+            Ok(live) => return Ok((Attached::new(live, rings), ring)),
+            // The verifier stopped for a signal: perhaps one that does not concern this run.
+            Err(Error::Interrupted) if tries > 0 && !signals.has_come().await => tries -= 1,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// A 512th of the memory, between 4 and 64 MiB: some ten thousand events at least.
@@ -156,146 +168,171 @@ fn default_ring_size() -> u32 {
     u32::try_from((memory / 512).clamp(4 << 20, 64 << 20)).unwrap_or(64 << 20).next_power_of_two()
 }
 
-/// The running part.
+/// The running part: what is attached, and what it changed.
 struct Flow<'a> {
     request: &'a Request,
-    symbols: Names,
-    own_netns: Option<u64>,
-    sink: Box<dyn Sink>,
-    events: u64,
-    malformed: u64,
+    attached: Attached,
+    ledger: Ledger,
+    pump: Pump,
+    words: UnboundedReceiver<Word>,
+    command: Option<RunningCommand>,
 }
 
-impl Flow<'_> {
-    async fn run(
-        mut self,
-        source: &mut Rings,
-        mut ledger: Ledger,
-        mut signals: Signals,
-        notify: &mut dyn FnMut(Notice),
-    ) -> Result<Outcome, Error> {
-        if let Some(path) = &self.request.ready_file {
+impl<'a> Flow<'a> {
+    fn start(
+        request: &'a Request,
+        attached: Attached,
+        ring: Ring,
+        ledger: Ledger,
+        symbols: Symbols,
+        sink: Box<dyn Sink + Send>,
+    ) -> Result<Self, Error> {
+        let (sender, words) = unbounded_channel();
+        let parts = Parts {
+            source: Box::new(Rings::new(attached.probes(), ring)),
+            sink,
+            symbols: Names(symbols),
+            own_netns: NetNs::of_this_thread().ok().map(|ns| u64::from(ns.inum)),
+            stop_after: request.stop_after,
+        };
+        let pump = Pump::start(parts, sender);
+        let pump = pump.map_err(|error| Error::System { what: "cannot start a thread", error })?;
+        // Everything is attached, and the command must not run before; so it starts before the
+        // privileges go, which it is to have as the user has them.
+        if let Some(path) = &request.ready_file {
             std::fs::write(path, "").map_err(|error| Error::ReadyFile { path: path.clone(), error })?;
         }
-        let mut command = match &self.request.cmd {
-            Some(command) => Some(RunningCommand::start(command)?),
-            None => None,
-        };
-        let ends = match (&command, self.request.stop_after) {
-            (Some(_), _) => "it ends when the command does, or with Ctrl-C".to_owned(),
-            (None, Some(n)) => format!("it ends after {n} events, or with Ctrl-C"),
-            (None, None) => "Ctrl-C ends it".to_owned(),
-        };
-        notify(Notice::Running { ends });
-        let ended = self.until_end(source, &mut signals, &mut command).await;
-
-        // Backwards, whatever ended it. The switch first: it makes the kernel work for us.
-        let undone = ledger.undo();
-        let stopped = source.stop();
-        if let Some(command) = command {
-            command.end().await;
-        }
-        let ended = ended?;
-        undone?;
-        stopped?;
-        // What was on its way when the probes were detached.
-        let rest =
-            if matches!(ended, Ended::OutputClosed) { Ok(false) } else { self.drain(source).map(|_| true) };
-        let finished = rest.and_then(|go_on| if go_on { self.sink.finish() } else { Ok(()) });
-        match finished {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(Error::Output(error)),
-            _ => {}
-        }
-        let counts = source.counts()?;
-        let diagnosis = (self.events == 0).then(|| diagnose(&counts, ledger.tracing_is_off()));
-        Ok(Outcome { events: self.events, malformed: self.malformed, ended, counts, diagnosis })
+        let command = request.cmd.as_deref().map(RunningCommand::start).transpose()?;
+        // What is left to do: read counters, detach, remove the table.
+        let _ =
+            keep_only(&[Capability::Bpf, Capability::Perfmon, Capability::NetAdmin, Capability::SysAdmin]);
+        Ok(Self { request, attached, ledger, pump, words, command })
     }
 
-    /// Passes events on until something ends the run.
+    async fn run(mut self, mut signals: Signals, notify: &mut dyn FnMut(Notice)) -> Result<Outcome, Error> {
+        notify(Notice::Running { ends: self.ends() });
+        let ended = self.until_end(&mut signals, notify).await;
+
+        // Backwards, whatever ended it. The switch first: it makes the kernel work for us.
+        let undone = self.ledger.undo();
+        let stopped = self.attached.stop();
+        if let Some(command) = self.command.take() {
+            command.end().await;
+        }
+        let counts = self.attached.counts()?;
+        let ended = ended?;
+        if !matches!(ended, Ended::OutputClosed) {
+            self.rest(&counts, &mut signals, notify).await?;
+        }
+        undone?;
+        stopped?;
+        let (events, malformed) = self.seen();
+        let delivered: u64 = counts.iter().map(|c| c.delivered).sum();
+        let left = delivered.saturating_sub(events + malformed);
+        let diagnosis = (events == 0).then(|| diagnose(&counts, left, self.ledger.tracing_is_off()));
+        Ok(Outcome { events, left, malformed, ended, counts, diagnosis })
+    }
+
+    fn ends(&self) -> String {
+        match (&self.command, self.request.stop_after) {
+            (Some(_), _) => "it ends when the command does, or with Ctrl-C".to_owned(),
+            (None, Some(1)) => "it ends after an event, or with Ctrl-C".to_owned(),
+            (None, Some(n)) => format!("it ends after {n} events, or with Ctrl-C"),
+            (None, None) => "Ctrl-C ends it".to_owned(),
+        }
+    }
+
+    fn seen(&self) -> (u64, u64) {
+        let progress = &self.pump.progress;
+        (progress.events.load(Ordering::Relaxed), progress.malformed.load(Ordering::Relaxed))
+    }
+
     async fn until_end(
         &mut self,
-        source: &mut Rings,
         signals: &mut Signals,
-        command: &mut Option<RunningCommand>,
+        notify: &mut dyn FnMut(Notice),
     ) -> Result<Ended, Error> {
-        let system = |error| Error::System { what: "cannot wait for events", error };
-        let wakeups = source
-            .wakeups()
-            .first()
-            .map(std::os::fd::BorrowedFd::try_clone_to_owned)
-            .transpose()
-            .map_err(system)?;
-        let wakeups = wakeups.map(watch).transpose().map_err(system)?;
+        let mut tick = tokio::time::interval(PROGRESS);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        tick.tick().await;
+        let (mut since, mut before) = (Instant::now(), 0);
         loop {
-            let readable = async {
-                match &wakeups {
-                    Some(fd) => fd.readable().await.map(Some),
-                    None => Ok(None),
+            let command = async {
+                match &mut self.command {
+                    Some(command) => command.ended().await,
+                    None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 biased;
                 name = signals.next() => return Ok(Ended::Signal(name)),
-                readable = readable => {
-                    let mut guard = readable.map_err(system)?;
-                    match self.drain_batch(source) {
-                        Ok(drained) => {
-                            if self.is_enough() {
-                                return Ok(Ended::Count);
-                            }
-                            // Readiness that came after the drain is kept: the guard knows which it saw.
-                            if let (true, Some(guard)) = (drained < BATCH, &mut guard) {
-                                guard.clear_ready();
-                            }
-                        }
-                        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Ended::OutputClosed),
-                        Err(error) => return Err(Error::Output(error)),
+                word = self.words.recv() => return match word {
+                    Some(Word::Enough) => Ok(Ended::Count),
+                    Some(Word::Failed(error)) => closed_or_failed(error).map(|()| Ended::OutputClosed),
+                    // It finishes only when it is told to; a thread that is gone has panicked.
+                    Some(Word::Finished) | None => Err(Error::Output(io::Error::other("the output thread ended"))),
+                },
+                status = command => return status.map(Ended::Command),
+                _ = tick.tick() => {
+                    let (events, elapsed) = (self.seen().0, since.elapsed().as_millis().max(1));
+                    let rate = u128::from(events - before) * 1000 / elapsed;
+                    (since, before) = (Instant::now(), events);
+                    if let Ok(counts) = self.attached.counts() {
+                        let sum = |of: fn(&Counts) -> u64| counts.iter().map(of).sum();
+                        notify(Notice::Progress {
+                            events,
+                            rate: u64::try_from(rate).unwrap_or(u64::MAX),
+                            lost: sum(|c| c.lost),
+                            limited: sum(|c| c.limited),
+                        });
                     }
                 }
-                status = ended(command) => return status.map(Ended::Command),
             }
         }
     }
 
-    fn is_enough(&self) -> bool {
-        self.request.stop_after.is_some_and(|n| self.events >= n)
-    }
-
-    /// Everything that is there now.
-    fn drain(&mut self, source: &mut dyn Source) -> io::Result<()> {
-        while !self.is_enough() && self.drain_batch(source)? == BATCH {}
-        Ok(())
-    }
-
-    fn drain_batch(&mut self, source: &mut dyn Source) -> io::Result<usize> {
-        let left = self.request.stop_after.map_or(u64::MAX, |n| n - self.events);
-        let max = usize::try_from(left).unwrap_or(usize::MAX).min(BATCH);
-        let probes = source.probes();
-        let context = Context { own_netns: self.own_netns, symbols: &self.symbols };
-        let (sink, mut events, mut malformed, mut result) = (&mut self.sink, 0, 0, Ok(()));
-        let drained = source.drain(max, &mut |bytes| {
-            if result.is_err() {
-                return;
-            }
-            match probes.event(bytes, &context) {
-                Ok(event) => match sink.event(&event) {
-                    Ok(()) => events += 1,
-                    Err(error) => result = Err(error),
+    /// Has the sink take what was on its way when the probes were detached. A sink that blocks is
+    /// waited for until the user does not want to wait.
+    async fn rest(
+        &mut self,
+        counts: &[Counts],
+        signals: &mut Signals,
+        notify: &mut dyn FnMut(Notice),
+    ) -> Result<(), Error> {
+        let finish = self.pump.finish(counts.to_vec());
+        finish.map_err(|error| Error::System { what: "cannot wake the output thread", error })?;
+        let delivered: u64 = counts.iter().map(|c| c.delivered).sum();
+        let mut told = false;
+        loop {
+            tokio::select! {
+                word = self.words.recv() => match word {
+                    Some(Word::Enough) => {}
+                    Some(Word::Failed(error)) => return closed_or_failed(error),
+                    Some(Word::Finished) | None => return Ok(()),
                 },
-                Err(_) => malformed += 1,
+                _ = signals.next() => return Ok(()),
+                () = tokio::time::sleep(PATIENCE), if !told => {
+                    told = true;
+                    let (events, malformed) = self.seen();
+                    notify(Notice::Waiting { left: delivered.saturating_sub(events + malformed) });
+                }
             }
-        });
-        self.events += events;
-        self.malformed += malformed;
-        result.and_then(|()| self.sink.flush())?;
-        Ok(drained)
+        }
     }
 }
 
+/// That nobody reads any more is an end like others.
+fn closed_or_failed(error: io::Error) -> Result<(), Error> {
+    if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(Error::Output(error)) }
+}
+
 /// Why a run may have seen nothing: the likeliest reason that the counts allow.
-fn diagnose(counts: &[Counts], tracing_is_off: bool) -> String {
+fn diagnose(counts: &[Counts], left: u64, tracing_is_off: bool) -> String {
     let sum = |of: fn(&Counts) -> u64| counts.iter().map(of).sum::<u64>();
     let (hits, filtered, lost) = (sum(|c| c.hits), sum(|c| c.filtered), sum(|c| c.lost));
+    if left > 0 {
+        return format!("{left} waited when the output was closed");
+    }
     if lost > 0 {
         return format!("{lost} were lost because the ring was full: try a larger --ring-size");
     }
@@ -316,88 +353,11 @@ fn diagnose(counts: &[Counts], tracing_is_off: bool) -> String {
     "the probes were never hit: nothing passed there in the meantime".to_owned()
 }
 
-/// Waits for a descriptor to become readable.
-#[expect(deprecated, reason = "its successor is unsafe for types that may close early; an OwnedFd does not")]
-fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::with_interest(fd, Interest::READABLE)
-}
-
 /// The kernel's names, in the form in which events ask for them.
 struct Names(Symbols);
 
 impl tracer_event::Symbols for Names {
     fn resolve(&self, address: u64) -> Option<Symbol<'_>> {
         self.0.resolve(address).map(|s| Symbol { name: s.name.into(), offset: s.offset })
-    }
-}
-
-/// The signals that end a run.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.hangup.recv() => "SIGHUP",
-        }
-    }
-}
-
-/// The command of `--cmd`, in a process group of its own, so that all of it can be ended.
-struct RunningCommand {
-    text: String,
-    child: Child,
-}
-
-impl RunningCommand {
-    fn start(text: &str) -> Result<Self, Error> {
-        let failed = |error| Error::Command { command: text.to_owned(), error };
-        // Standard output is for events; what the command says goes where our messages go.
-        let stderr = rustix::io::dup(rustix::stdio::stderr()).map_err(|e| failed(e.into()))?;
-        let child = Command::new("/bin/sh")
-            .args(["-c", text])
-            .stdin(Stdio::null())
-            .stdout(Stdio::from(stderr))
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(failed)?;
-        Ok(Self { text: text.to_owned(), child })
-    }
-
-    /// Ends what is left of it.
-    async fn end(mut self) {
-        let group = self.child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
-        let Some(group) = group else { return };
-        // Errors here mean that it has ended already.
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::TERM);
-        if tokio::time::timeout(GRACE, self.child.wait()).await.is_err() {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-            let _ = self.child.wait().await;
-        }
-    }
-}
-
-/// Ends when the command does; never, without one.
-async fn ended(command: &mut Option<RunningCommand>) -> Result<ExitStatus, Error> {
-    match command {
-        Some(running) => {
-            let status = running.child.wait().await;
-            status.map_err(|error| Error::Command { command: running.text.clone(), error })
-        }
-        None => std::future::pending().await,
     }
 }

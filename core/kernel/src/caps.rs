@@ -5,6 +5,8 @@ use std::fmt;
 use std::fs;
 use std::io;
 
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+
 /// A capability that some part of tracing needs, with its number from include/uapi/linux/capability.h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -21,6 +23,20 @@ pub enum Capability {
     Perfmon = 38,
     /// Maps and programs; 5.8.
     Bpf = 39,
+}
+
+/// Gives up all capabilities of the calling thread but these, for good. Capabilities are per thread: other
+/// threads keep theirs, and threads started later inherit what is left.
+///
+/// # Errors
+///
+/// capset(2)'s; none is expected, as nothing is gained.
+pub fn keep_only(needed: &[Capability]) -> io::Result<()> {
+    let wanted = needed.iter().fold(0u64, |set, capability| set | 1 << (*capability as u8));
+    let wanted = CapabilitySet::from_bits_retain(wanted);
+    let own = capabilities(None)?;
+    let (effective, permitted) = (own.effective & wanted, own.permitted & wanted);
+    Ok(set_capabilities(None, CapabilitySets { effective, permitted, inheritable: CapabilitySet::empty() })?)
 }
 
 impl Capability {
@@ -112,6 +128,19 @@ fn maps_everybody(uid_map: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_gives_up_what_it_does_not_keep() {
+        let before = Capabilities::of_this_thread().unwrap();
+        let worker = std::thread::spawn(|| {
+            keep_only(&[Capability::NetAdmin]).unwrap();
+            Capabilities::of_this_thread().unwrap()
+        });
+        let after = worker.join().unwrap();
+        assert!(!after.has(Capability::SysAdmin) && !after.has(Capability::Bpf));
+        assert_eq!(after.has(Capability::NetAdmin), before.has(Capability::NetAdmin));
+        assert_eq!(Capabilities::of_this_thread().unwrap(), before, "other threads keep theirs");
+    }
 
     fn with(effective: u64) -> Capabilities {
         Capabilities { effective, initial_user_namespace: true }

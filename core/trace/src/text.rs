@@ -1,10 +1,11 @@
 //! Events as text. A batch is one write, so that lines of a busy tracer come in whole and cost few system calls.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use tracer_event::{Event, text};
 
-use crate::Sink;
+use crate::{Loss, Sink};
 
 /// Writes events as text, see [`tracer_event::text`].
 #[derive(Debug)]
@@ -34,6 +35,16 @@ impl<W: Write> Sink for TextSink<W> {
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         text::write(&mut self.pending, event).map_err(io::Error::other)?;
         if self.pending.len() >= TextSink::<W>::FULL { self.write_pending() } else { Ok(()) }
+    }
+
+    fn loss(&mut self, loss: &Loss<'_>) -> io::Result<()> {
+        let Loss { events, probe, cpu, before } = *loss;
+        let place = format_args!("[{}] {} on CPU {cpu}", probe.tag, probe.name);
+        match before {
+            Some(time) => writeln!(self.pending, "{time} lost {events} events of {place} before this"),
+            None => writeln!(self.pending, "lost {events} events of {place} after its last event"),
+        }
+        .map_err(io::Error::other)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -27,7 +27,7 @@ fn global() -> [OptionDef; 2] {
     ]
 }
 
-fn collect() -> [OptionDef; 8] {
+fn collect() -> [OptionDef; 10] {
     let collect = [SubCommand::Collect];
     [
         OptionDef::new("collectors", "What to read at the probes", ValueType::List)
@@ -71,6 +71,13 @@ fn collect() -> [OptionDef; 8] {
         .value_name("WAY")
         .default("auto")
         .on(collect),
+        OptionDef::new(
+            "rate",
+            "Report at most this many events per second and probe; the rest is counted",
+            ValueType::Integer { min: 1, max: 1_000_000_000 },
+        )
+        .on(collect),
+        OptionDef::new("fail-on-loss", "End with status 4 if events were lost", ValueType::Flag).on(collect),
         OptionDef::new(
             "ring-size",
             "Size of the event ring in bytes (K, M, G); by default it follows from the memory",

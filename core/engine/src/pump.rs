@@ -1,0 +1,204 @@
+//! The thread that takes records out of the source and gives events to the sink. A sink may block
+//! for as long as it likes: it only keeps this thread, the ring stays the one bounded buffer, and
+//! what finds no room there is counted by the programs that would have put it in.
+
+use std::{
+    collections::HashMap,
+    io,
+    os::fd::OwnedFd,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use tokio::sync::mpsc::UnboundedSender;
+use tracer_event::{Context, Event, Probes};
+use tracer_kernel::caps::keep_only;
+use tracer_trace::{Loss, Sink};
+
+use crate::{attached::Counts, source::Source};
+
+/// Records that are taken out of the ring before the sink is flushed.
+const BATCH: usize = 4096;
+
+/// What the pump tells the run. After each of these but `Enough` its thread is at its end.
+#[derive(Debug)]
+pub(crate) enum Word {
+    /// As many events as were asked for have been given to the sink; it waits to be finished.
+    Enough,
+    /// The sink failed.
+    Failed(io::Error),
+    /// Everything was given to the sink, and the sink is finished.
+    Finished,
+}
+
+/// What the pump and the run share.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Events that the sink took.
+    pub(crate) events: AtomicU64,
+    /// Records that could not be decoded.
+    pub(crate) malformed: AtomicU64,
+    finish: AtomicBool,
+    /// What was lost in the end, for losses that no later record tells of.
+    counts: Mutex<Vec<Counts>>,
+}
+
+/// The run's end of the pump.
+pub(crate) struct Pump {
+    pub(crate) progress: Arc<Progress>,
+    wake: OwnedFd,
+}
+
+/// What the pump works with.
+pub(crate) struct Parts<Y> {
+    pub(crate) source: Box<dyn Source>,
+    pub(crate) sink: Box<dyn Sink + Send>,
+    pub(crate) symbols: Y,
+    pub(crate) own_netns: Option<u64>,
+    pub(crate) stop_after: Option<u64>,
+}
+
+impl Pump {
+    /// Starts the thread.
+    pub(crate) fn start<Y: tracer_event::Symbols + Send + 'static>(
+        parts: Parts<Y>,
+        words: UnboundedSender<Word>,
+    ) -> io::Result<Self> {
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let waker = wake.try_clone()?;
+        let progress = Arc::new(Progress::default());
+        let shared = Arc::clone(&progress);
+        thread::Builder::new().name("tracer-sink".to_owned()).spawn(move || {
+            // Decoding what strangers sent needs no privilege. Failing to drop them is no reason
+            // not to trace; without any there is nothing to drop.
+            let _ = keep_only(&[]);
+            let word = work(parts, &shared, &waker, &words).map_or_else(Word::Failed, |()| Word::Finished);
+            // Nobody listens when the run has given up waiting.
+            let _ = words.send(word);
+        })?;
+        Ok(Self { progress, wake })
+    }
+
+    /// Has the thread drain what is left and finish the sink. `counts` are the last ones: nothing
+    /// may be attached any more.
+    pub(crate) fn finish(&self, counts: Vec<Counts>) -> io::Result<()> {
+        *self.progress.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+        self.progress.finish.store(true, Ordering::Release);
+        rustix::io::write(&self.wake, &1u64.to_ne_bytes())?;
+        Ok(())
+    }
+}
+
+fn work<Y: tracer_event::Symbols>(
+    mut parts: Parts<Y>,
+    progress: &Progress,
+    wake: &OwnedFd,
+    words: &UnboundedSender<Word>,
+) -> io::Result<()> {
+    let probes = parts.source.probes();
+    let context = Context { own_netns: parts.own_netns, symbols: &parts.symbols };
+    let mut losses = Losses::default();
+    let mut enough = false;
+    loop {
+        let finish = progress.finish.load(Ordering::Acquire);
+        let mut drained = 0;
+        if !enough {
+            let left = parts.stop_after.map_or(u64::MAX, |n| n - progress.events.load(Ordering::Relaxed));
+            let max = usize::try_from(left).unwrap_or(usize::MAX).min(BATCH);
+            let (sink, mut result) = (&mut parts.sink, Ok(()));
+            drained = parts.source.drain(max, &mut |bytes| {
+                if result.is_ok() {
+                    result = pass(bytes, &probes, &context, sink.as_mut(), &mut losses, progress);
+                }
+            });
+            result?;
+            parts.sink.flush()?;
+            if parts.stop_after.is_some_and(|n| progress.events.load(Ordering::Relaxed) >= n) {
+                enough = true;
+                let _ = words.send(Word::Enough);
+                continue;
+            }
+        }
+        if drained == BATCH {
+            continue;
+        }
+        if finish {
+            break;
+        }
+        let wakeups = if enough { Vec::new() } else { parts.source.wakeups() };
+        let mut fds: Vec<PollFd<'_>> = wakeups
+            .iter()
+            .map(|fd| PollFd::new(fd, PollFlags::IN))
+            .chain([PollFd::new(wake, PollFlags::IN)])
+            .collect();
+        match poll(&mut fds, None) {
+            // A stop and continue of the process interrupts the wait.
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let counts = std::mem::take(&mut *progress.counts.lock().unwrap_or_else(PoisonError::into_inner));
+    losses.rest(&counts, &probes, parts.sink.as_mut())?;
+    parts.sink.finish()
+}
+
+/// One record: the loss before it, if there was one, then its event.
+fn pass(
+    bytes: &[u8],
+    probes: &Probes,
+    context: &Context<'_>,
+    sink: &mut dyn Sink,
+    losses: &mut Losses,
+    progress: &Progress,
+) -> io::Result<()> {
+    match probes.event(bytes, context) {
+        Ok(event) => {
+            losses.before(&event, sink)?;
+            sink.event(&event)?;
+            progress.events.fetch_add(1, Ordering::Relaxed);
+        }
+        Err(_) => {
+            progress.malformed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    Ok(())
+}
+
+/// Losses in their place: each record carries how many its probe lost on its CPU before it, so the
+/// difference between two records is what was lost between them.
+#[derive(Default)]
+struct Losses {
+    known: HashMap<(u16, u16), u64>,
+}
+
+impl Losses {
+    fn before(&mut self, event: &Event<'_>, sink: &mut dyn Sink) -> io::Result<()> {
+        let header = event.record.header();
+        let known = self.known.entry((header.probe, header.cpu)).or_default();
+        let lost = header.lost.saturating_sub(*known);
+        *known = header.lost.max(*known);
+        if lost == 0 {
+            return Ok(());
+        }
+        sink.loss(&Loss { events: lost, probe: event.probe, cpu: header.cpu, before: Some(header.time) })
+    }
+
+    /// What was lost after the last record of each probe and CPU.
+    fn rest(&self, counts: &[Counts], probes: &Probes, sink: &mut dyn Sink) -> io::Result<()> {
+        for (number, counts) in (0u16..).zip(counts) {
+            let Some(probe) = probes.probe(number) else { continue };
+            for (cpu, total) in (0u16..).zip(&counts.lost_by_cpu) {
+                let known = self.known.get(&(number, cpu)).copied().unwrap_or(0);
+                let lost = total.saturating_sub(known);
+                if lost > 0 {
+                    sink.loss(&Loss { events: lost, probe, cpu, before: None })?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
