@@ -75,19 +75,23 @@ pub fn build(dir: &Path, out: &Path) -> Result<Objects, BuildError> {
 }
 
 fn compile(clang: &str, source: &Path, object: &Path, defines: &[&str]) -> Result<(), BuildError> {
-    // Line information names the source without the path of this machine.
+    // Line information names the source as it is given here, so without the path of this machine;
+    // clang copies the lines from the file that it finds by that name.
     let parent = source.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+    let name = source.strip_prefix(parent).unwrap_or(source);
     let mut command = Command::new(clang);
     command
+        .current_dir(parent)
+        .arg("-fdebug-compilation-dir=.")
         .args(["-target", "bpf", "-mcpu=v3", "-O2", "-g", "-Wall", "-Werror"])
         // A fragment does not use every helper that the header declares.
         .arg("-Wno-unused-variable")
-        .arg(format!("-ffile-prefix-map={}/=", parent.display()))
+        .arg(format!("-ffile-prefix-map={}/=", include_dir().display()))
         .arg("-I")
         .arg(include_dir())
         .args(defines)
         .arg("-c")
-        .arg(source)
+        .arg(name)
         .arg("-o")
         .arg(object);
     let output = command.output().map_err(|e| BuildError::Start(clang.to_owned(), e))?;

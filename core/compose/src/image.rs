@@ -173,9 +173,9 @@ impl Image {
         let line =
             self.line_info.iter().rev().find(|l| l[0] as usize <= insn && l[0] as usize >= place.start);
         let btf = tracer_bpf::Btf::parse(self.btf.clone()).ok();
-        let line = line
-            .zip(btf)
-            .map(|(l, btf)| (btf.str(l[1]).to_owned(), l[3] >> 10, btf.str(l[2]).trim().to_owned()));
+        let line = line.zip(btf).map(|(l, btf)| {
+            (btf.str(l[1]).trim_start_matches("./").to_owned(), l[3] >> 10, btf.str(l[2]).trim().to_owned())
+        });
         let line = line.filter(|_| place.collector.is_some());
         Some(Blame { collector: place.collector.clone(), function: place.name.clone(), line })
     }

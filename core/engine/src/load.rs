@@ -334,6 +334,10 @@ fn last_instruction(log: &str) -> Option<usize> {
 }
 
 #[cfg(test)]
+#[path = "load_tests.rs"]
+mod kernel_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

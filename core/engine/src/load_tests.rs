@@ -1,0 +1,129 @@
+//! What the verifier refuses is told in the words of whoever wrote the fragment. These tests load
+//! programs, so they need root and a kernel with BTF; without, they say so and pass.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use tracer_compose::{Arguments, Fragment};
+use tracer_dsl::probe;
+use tracer_kernel::{Capabilities, Capability, Symbols};
+
+use super::*;
+use crate::source::rings;
+
+/// A collector's folder that is gone when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str, source: &str) -> Self {
+        // Tests run at the same time.
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let unique = format!("tracer-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let dir = std::env::temp_dir().join(unique).join(name);
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join(format!("{name}.bpf.c")), source).unwrap();
+        Self(dir)
+    }
+
+    fn fragment(&self, manifest: &str) -> Fragment {
+        let objects = tracer_ebpf::build(&self.0, &self.0).unwrap_or_else(|e| panic!("{e}"));
+        Fragment::parse(manifest, &fs::read(objects.probe).unwrap(), Some(&fs::read(objects.direct).unwrap()))
+            .unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(self.0.parent().unwrap());
+    }
+}
+
+fn privileged() -> bool {
+    let own = Capabilities::of_this_thread().unwrap();
+    let enough = own.missing(&[Capability::Bpf, Capability::Perfmon]).is_empty();
+    if !enough {
+        eprintln!("SKIPPED: loading programs needs CAP_BPF and CAP_PERFMON");
+    }
+    enough
+}
+
+/// Loads the fragment's readers for a kprobe on `ip_rcv`; says why that failed.
+fn refusal(fragment: &Fragment) -> String {
+    let mut types = Types::new().unwrap();
+    let function = types.function("ip_rcv").unwrap().unwrap();
+    let arguments =
+        Arguments::of_function(&function.btf, function.btf.prototype(function.id).unwrap(), 0, &[]);
+    let planned = PlannedProbe {
+        probe: probe::parse("kprobe:ip_rcv").unwrap(),
+        function,
+        arguments,
+        readers: fragment.readers.iter().map(|r| (0, r)).collect(),
+        conditions: vec![],
+        ways: vec![Way::Kprobe],
+    };
+    let plan = Plan {
+        collectors: vec![fragment],
+        probes: vec![planned],
+        needs: BTreeSet::new(),
+        notes: vec![],
+        constants: BTreeMap::new(),
+    };
+    let (_ring, rings) = rings(1 << 16).unwrap();
+    let symbols = Symbols::open().unwrap();
+    let loader = Loader::new(&plan, &types, &symbols, &rings, 4, None).unwrap();
+    match loader.load() {
+        Ok(_) => panic!("it was accepted"),
+        Err(error) => error.to_string(),
+    }
+}
+
+const MANIFEST: &str = "version = 1\nname = \"bad\"\nabout = \"a fragment with a mistake\"\n";
+
+#[test]
+fn a_refused_fragment_is_named_with_its_line() {
+    if !privileged() {
+        return;
+    }
+    let folder = Folder::new(
+        "bad",
+        "#include \"tracer/kernel.h\"\n\
+         struct bad_args { struct sk_buff *skb REQUIRED; };\n\
+         struct bad { __u64 len; };\n\
+         READER(bad, struct bad_args *args, struct bad *out)\n\
+         {\n\
+         \tout->len = *(volatile __u32 *)args->skb; /* not through LOAD */\n\
+         \treturn PRESENT(out);\n\
+         }\n",
+    );
+    let text = refusal(&folder.fragment(MANIFEST));
+    assert!(text.contains("cannot attach kprobe:ip_rcv"), "{text}");
+    assert!(text.contains("collector bad, in reader__bad"), "{text}");
+    assert!(text.contains("bad/bad.bpf.c:6: out->len = "), "{text}");
+}
+
+#[test]
+fn a_field_that_this_kernel_lacks_is_said_to_be_one() {
+    if !privileged() {
+        return;
+    }
+    let folder = Folder::new(
+        "bad",
+        "#include \"tracer/fragment.h\"\n\
+         struct sk_buff { __u32 no_such_field; } KERNEL;\n\
+         struct bad_args { struct sk_buff *skb REQUIRED; };\n\
+         struct bad { __u32 x; };\n\
+         READER(bad, struct bad_args *args, struct bad *out)\n\
+         {\n\
+         \tout->x = LOAD(args->skb->no_such_field);\n\
+         \treturn PRESENT(out);\n\
+         }\n",
+    );
+    let text = refusal(&folder.fragment(MANIFEST));
+    assert!(text.contains("a field or type that this kernel does not have"), "{text}");
+    // Clang puts the offset of a field at the head of the function.
+    assert!(text.contains("at bad/bad.bpf.c:"), "{text}");
+}
