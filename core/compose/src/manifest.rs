@@ -74,6 +74,8 @@ pub enum PlaceName {
 pub struct ManifestOption {
     /// Its name, without the collector's.
     pub name: String,
+    /// What it is called on the command line, where that is not `COLLECTOR-NAME`.
+    pub flag: Option<String>,
     /// One line for help.
     pub about: String,
     /// The enum field whose values the option lists: only events with one of them are reported.

@@ -246,10 +246,11 @@ pub(crate) fn collectors<'a>(
 fn constants(request: &Request, collectors: &[&Fragment]) -> BTreeMap<(usize, String), u64> {
     let mut constants = BTreeMap::new();
     for (index, fragment) in collectors.iter().enumerate() {
-        for (option, number) in fragment.manifest.numbers() {
+        for option in &fragment.manifest.options {
+            let Some(number) = option.number else { continue };
             let given = request.numbers.get(&option_name(&fragment.manifest.name, option));
             let value = given.copied().unwrap_or(number.default);
-            constants.insert((index, option.to_owned()), u64::from(value));
+            constants.insert((index, option.name.clone()), u64::from(value));
         }
     }
     constants

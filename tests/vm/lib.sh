@@ -1,0 +1,99 @@
+# What the cases' shell parts share. Addresses and names are fixed, so that a case's text can name them:
+#
+#   namespace `peer`                          the namespace the tracer runs in
+#   p0  10.42.0.1  fd42::1   ---- veth ----   v0  10.42.0.2  fd42::2
+
+# busybox's shell prefers its own applet, which knows neither namespaces nor veth.
+REAL_IP=$(PATH=/usr/sbin:/sbin:/usr/bin:/bin which ip)
+ip() { "$REAL_IP" "$@"; }
+
+# Two ends of a wire: one here, one in the namespace `peer`.
+wire() {
+    namespace peer
+    ip link add v0 type veth peer name p0 netns peer
+    address here v0 2
+    address peer p0 1
+}
+
+# Two ends of a wire, both in namespaces of their own: `peer` as above, v0 in the namespace NAME.
+wire_to() { # NAME
+    namespace peer
+    namespace "$1"
+    ip -n "$1" link add v0 type veth peer name p0 netns peer
+    address "$1" v0 2
+    address peer p0 1
+}
+
+namespace() { # NAME
+    ip netns add "$1"
+    ip -n "$1" link set lo up
+}
+
+# Addresses 10.42.0.N and fd42::N for a device. Neighbour discovery and the like would be packets that no case sent: a
+# case that is about IPv6 gets its address without waiting, and the rest of IPv6's chatter passes before the tracer is there.
+address() { # NAMESPACE|here DEVICE N
+    case $1 in
+        here) in_place= ;;
+        *) in_place="-n $1" ;;
+    esac
+    ip $in_place link set "$2" addrgenmode none
+    ip $in_place addr add "10.42.0.$3/24" dev "$2"
+    ip $in_place addr add "fd42::$3/64" dev "$2" nodad
+    ip $in_place link set "$2" up
+}
+
+# Run a program in a namespace.
+inside() { # NAME COMMAND...
+    namespace=$1
+    shift
+    ip netns exec "$namespace" "$@"
+}
+
+# Try to connect by TCP from the peer, from a port that is known: a SYN, and one more if a second passes in silence.
+connect() { # PORT SOURCE-PORT
+    source_port "$2"
+    inside peer busybox nc -w 1 10.42.0.2 "$1" </dev/null || true
+}
+
+# The port from which the peer's next connections come (busybox's `nc -p` is for listening only).
+source_port() { # PORT
+    inside peer busybox sh -c "echo $1 $1 >/proc/sys/net/ipv4/ip_local_port_range"
+}
+
+# The handle of the one rule whose text contains TEXT. Where: arguments for `nft list`, such as `chain inet t in`.
+rule_handle() { # TEXT WHERE...
+    text=$1
+    shift
+    nft -a list "$@" | grep -F -- "$text" | sed -n 's/.*# handle \([0-9]*\)$/\1/p'
+}
+
+# The handle of a table or a chain.
+table_handle() { # FAMILY TABLE
+    nft -a list table "$1" "$2" | sed -n '1s/.*# handle \([0-9]*\)$/\1/p'
+}
+
+chain_handle() { # FAMILY TABLE CHAIN
+    nft -a list chain "$1" "$2" "$3" | sed -n 's/^\tchain .*# handle \([0-9]*\)$/\1/p'
+}
+
+# The index of a device.
+index_of() { # DEVICE
+    cat "/sys/class/net/$1/ifindex"
+}
+
+# The number by which the kernel knows a namespace.
+namespace_number() { # NAME
+    stat -L -c %i "/run/netns/$1"
+}
+
+# Try a command again and again, for so many seconds at most; fails if it never succeeded.
+wait_for() { # SECONDS COMMAND...
+    read -r wait_end _ </proc/uptime
+    wait_end=$((${wait_end%.*} + $1 + 1))
+    shift
+    until "$@"; do
+        read -r wait_now _ </proc/uptime
+        [ "${wait_now%.*}" -lt "$wait_end" ] || return 1
+        usleep 50000
+    done
+}

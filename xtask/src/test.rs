@@ -1,0 +1,51 @@
+//! `build` and `test`: the release binary, and everything that must hold before a change lands. All steps run even if an
+//! early one fails, so that one run tells all there is to mend.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::{command, place, setup, vm};
+
+/// Build the release binary and return its path.
+pub(crate) fn build() -> Result<PathBuf> {
+    println!("== build: cargo build --release --package tracer");
+    command::shown(command::cargo()?.args(["build", "--release", "--package", "tracer"]))
+        .context("tracer cannot be built")?;
+    let tracer = place::target()?.join("release/tracer");
+    ensure!(
+        tracer.exists(),
+        "the build made no {}: if cargo is configured to build elsewhere, give the file with `vm --tracer FILE`",
+        tracer.display()
+    );
+    Ok(tracer)
+}
+
+/// Run all tests.
+pub(crate) fn run() -> Result<()> {
+    println!("== set-up");
+    setup::architecture()?;
+    setup::run()?;
+    let mut failed = Vec::new();
+    for (title, arguments) in [
+        ("format", &["fmt", "--all", "--check"][..]),
+        ("lints", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]),
+        ("unit tests", &["test", "--workspace"]),
+    ] {
+        println!("== {title}: cargo {}", arguments.join(" "));
+        if let Err(error) = command::shown(command::cargo()?.args(arguments)) {
+            eprintln!("error: {error:#}");
+            failed.push(title);
+        }
+    }
+    let tracer = build()?;
+    println!("== VM cases");
+    if let Err(error) = vm::run_all(&tracer) {
+        eprintln!("error: {error:#}");
+        failed.push("VM cases");
+    }
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
