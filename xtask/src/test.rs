@@ -21,6 +21,13 @@ pub(crate) fn build() -> Result<PathBuf> {
     Ok(tracer)
 }
 
+/// Build the sender of packets that cases use and return its path.
+pub(crate) fn traffic() -> Result<PathBuf> {
+    command::quiet(command::cargo()?.args(["build", "--release", "--package", "tracer-traffic"]))
+        .context("tracer-traffic cannot be built")?;
+    Ok(place::target()?.join("release/tracer-traffic"))
+}
+
 /// Run all tests.
 pub(crate) fn run() -> Result<()> {
     println!("== set-up");

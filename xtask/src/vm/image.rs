@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::case::Case;
 use super::kernel::Kernel;
-use crate::{command, place, setup};
+use crate::{command, place, setup, test};
 
 /// The files that a guest is started with.
 pub(crate) struct Images {
@@ -113,6 +113,7 @@ pub(crate) fn write_payload(payload: &Payload<'_>, tree: &Path) -> Result<()> {
     let tracer = tree.join("bin/tracer");
     fs::copy(payload.tracer, &tracer).with_context(|| format!("cannot copy {}", payload.tracer.display()))?;
     fs::set_permissions(&tracer, fs::Permissions::from_mode(0o755))?;
+    fs::copy(test::traffic()?, tree.join("bin/tracer-traffic")).context("cannot copy tracer-traffic")?;
     fs::create_dir_all(tree.join("cases"))?;
     for (index, case) in payload.cases.iter().enumerate() {
         let folder = tree.join("cases").join(format!("{index:03}"));

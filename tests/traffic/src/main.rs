@@ -1,0 +1,61 @@
+//! `tracer-traffic`: packets for test cases, as many as asked for and no more, where a shell's tools
+//! are too slow or cannot choose the CPU they send from.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    error::Error,
+    net::{SocketAddr, UdpSocket},
+    process::ExitCode,
+    thread,
+};
+
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+const USAGE: &str = "usage: tracer-traffic ADDRESS:PORT COUNT [CPU...]
+  sends COUNT UDP packets with a number each, from each CPU given (or from any), as fast as it can";
+
+/// More than any case needs: a mistyped count must not become a flood.
+const MOST: u32 = 1_000_000;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tracer-traffic: {error}\n{USAGE}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    let [to, count, cpus @ ..] = arguments else { return Err("two arguments are needed".into()) };
+    let to: SocketAddr = to.parse()?;
+    let count: u32 = count.parse()?;
+    if count > MOST {
+        return Err(format!("{count} packets are too many: at most {MOST}").into());
+    }
+    let cpus = cpus.iter().map(|cpu| cpu.parse().map(Some)).collect::<Result<Vec<_>, _>>()?;
+    let cpus = if cpus.is_empty() { vec![None] } else { cpus };
+    let senders: Vec<_> = cpus.into_iter().map(|cpu| thread::spawn(move || send(to, count, cpu))).collect();
+    for sender in senders {
+        sender.join().map_err(|_| "a sender panicked")??;
+    }
+    Ok(())
+}
+
+fn send(to: SocketAddr, count: u32, cpu: Option<usize>) -> std::io::Result<()> {
+    if let Some(cpu) = cpu {
+        let mut set = CpuSet::new();
+        set.set(cpu);
+        sched_setaffinity(None, &set)?;
+    }
+    let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let socket = UdpSocket::bind(any)?;
+    for number in 0..count {
+        // A firewall that rejects answers with an ICMP error, which the next call reports.
+        let _ = socket.send_to(&number.to_be_bytes(), to);
+    }
+    Ok(())
+}
