@@ -97,3 +97,25 @@ wait_for() { # SECONDS COMMAND...
         usleep 50000
     done
 }
+
+# A table that drops what comes for UDP port 9999, and nothing else.
+drop_udp_9999() {
+    nft -f - <<'RULES'
+table inet firewall {
+    chain input {
+        type filter hook input priority filter; policy accept;
+        udp dport 9999 drop
+    }
+}
+RULES
+}
+
+# The number in front of a word in the tracer's account of a probe: `account hits`.
+account() { # WORD [PROBE]
+    sed -n "s/^tracer: ${2:-kprobe:__nft_trace_packet[^:]*}: .*\b\([0-9][0-9]*\) $1\b.*/\1/p" stderr | head -n 1
+}
+
+# The sum of the losses that the tracer reported among its events.
+losses_in_place() {
+    sed -n 's/^\([0-9]* \)\{0,1\}lost \([0-9]*\) events of .*/\2/p' stdout | { sum=0; while read -r n; do sum=$((sum + n)); done; echo $sum; }
+}
