@@ -38,7 +38,7 @@ pub(crate) enum Word {
 /// What the pump and the run share.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// Events that the sink took.
+    /// Events that the sink took and passed on.
     pub(crate) events: AtomicU64,
     /// Records that could not be decoded.
     pub(crate) malformed: AtomicU64,
@@ -100,24 +100,27 @@ fn work<Y: tracer_event::Symbols>(
     words: &UnboundedSender<Word>,
 ) -> io::Result<()> {
     let probes = parts.source.probes();
-    let context = Context { own_netns: parts.own_netns, symbols: &parts.symbols };
+    let context = Context { own_netns: parts.own_netns, symbols: &parts.symbols, link_header: false };
     let mut losses = Losses::default();
-    let mut enough = false;
+    let (mut taken, mut enough) = (0, false);
     loop {
         let finish = progress.finish.load(Ordering::Acquire);
         let mut drained = 0;
         if !enough {
-            let left = parts.stop_after.map_or(u64::MAX, |n| n - progress.events.load(Ordering::Relaxed));
+            let left = parts.stop_after.map_or(u64::MAX, |n| n - taken);
             let max = usize::try_from(left).unwrap_or(usize::MAX).min(BATCH);
             let (sink, mut result) = (&mut parts.sink, Ok(()));
             drained = parts.source.drain(max, &mut |bytes| {
                 if result.is_ok() {
-                    result = pass(bytes, &probes, &context, sink.as_mut(), &mut losses, progress);
+                    let passed = pass(bytes, &probes, &context, sink.as_mut(), &mut losses, progress);
+                    result = passed.map(|events| taken += events);
                 }
             });
             result?;
             parts.sink.flush()?;
-            if parts.stop_after.is_some_and(|n| progress.events.load(Ordering::Relaxed) >= n) {
+            // Only now: an output that blocks has not taken them.
+            progress.events.store(taken, Ordering::Relaxed);
+            if parts.stop_after.is_some_and(|n| taken >= n) {
                 enough = true;
                 let _ = words.send(Word::Enough);
                 continue;
@@ -146,7 +149,7 @@ fn work<Y: tracer_event::Symbols>(
     parts.sink.finish()
 }
 
-/// One record: the loss before it, if there was one, then its event.
+/// One record: the loss before it, if there was one, then its event. Returns the number of events.
 fn pass(
     bytes: &[u8],
     probes: &Probes,
@@ -154,18 +157,18 @@ fn pass(
     sink: &mut dyn Sink,
     losses: &mut Losses,
     progress: &Progress,
-) -> io::Result<()> {
+) -> io::Result<u64> {
     match probes.event(bytes, context) {
         Ok(event) => {
             losses.before(&event, sink)?;
             sink.event(&event)?;
-            progress.events.fetch_add(1, Ordering::Relaxed);
+            Ok(1)
         }
         Err(_) => {
             progress.malformed.fetch_add(1, Ordering::Relaxed);
+            Ok(0)
         }
     }
-    Ok(())
 }
 
 /// Losses in their place: each record carries how many its probe lost on its CPU before it, so the
