@@ -1,0 +1,166 @@
+//! Fragments as a compiler makes them: what is read from a good one, and why a bad one is refused
+//! before it gets near a linker or a kernel.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use tracer_compose::{ArgType, Fragment, FragmentError, From};
+use tracer_event::{Kind, Show};
+
+/// Compiles a fragment; the folder is gone afterwards.
+fn object(name: &str, source: &str) -> Vec<u8> {
+    // Tests run at the same time.
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let unique = format!("tracer-compose-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let root: PathBuf = std::env::temp_dir().join(unique);
+    let dir = root.join(name);
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join(format!("{name}.bpf.c")), source).unwrap();
+    let objects = tracer_ebpf::build(&dir, &dir).unwrap_or_else(|e| panic!("{e}"));
+    let object = fs::read(objects.probe).unwrap();
+    fs::remove_dir_all(root).unwrap();
+    object
+}
+
+fn manifest(name: &str) -> String {
+    format!("version = 1\nname = \"{name}\"\nabout = \"for a test\"\n")
+}
+
+fn refused(name: &str, source: &str) -> FragmentError {
+    Fragment::parse(&manifest(name), &object(name, source), None).unwrap_err()
+}
+
+const HEAD: &str = "#include \"tracer/kernel.h\"\nstruct x_args { struct sk_buff *skb REQUIRED; };\n";
+
+#[test]
+fn the_signature_is_the_declaration() {
+    let source = "#include \"tracer/kernel.h\"
+        enum colour { colour_red, colour_blue = 5 };
+        enum nft_trace_types { UNSPEC };
+        struct x_args {
+            struct sk_buff *skb REQUIRED;
+            enum nft_trace_types type;
+            __u32 depth OPTION(\"depth\");
+            __u64 base SYMBOL(\"page_offset_base\");
+        };
+        struct x { __u64 a HEX; __u8 addr[4] IPV4; char name[16]; enum colour colour; __s16 n; };
+        READER(x, struct x_args *args, struct x *out) { out->a = args->depth + args->base; return PRESENT(out); }
+        ACCESSOR(x, a, struct x_args *args, __u64 *value) { *value = 1; return PRESENT_VALUE; }";
+    let manifest = manifest("x")
+        + "[section.x]\nplace = \"line\"\ntext = \"{colour} {name}\"\n\
+           [[option]]\nname = \"depth\"\nabout = \"how deep\"\nnumber = { min = 1, max = 9, default = 3 }\n";
+    let fragment = Fragment::parse(&manifest, &object("x", source), None).unwrap();
+    let reader = &fragment.readers[0];
+    let froms: Vec<&From> = reader.wants.members.iter().map(|w| &w.from).collect();
+    assert_eq!(
+        froms,
+        [
+            &From::Argument(ArgType::Struct("sk_buff".into())),
+            &From::Argument(ArgType::Enum("nft_trace_types".into())),
+            &From::Option("depth".into()),
+            &From::Symbol("page_offset_base".into()),
+        ]
+    );
+    assert!(reader.wants.members[0].required && !reader.wants.members[1].required);
+    let field = |name: &str| reader.schema.field(name).unwrap();
+    assert_eq!((&field("a").kind, field("a").show), (&Kind::Uint(8), Show::Hex));
+    assert_eq!((&field("addr").kind, field("addr").show), (&Kind::Bytes(4), Show::Ipv4));
+    assert_eq!(field("name").kind, Kind::Str(16));
+    assert_eq!(field("n").kind, Kind::Int(2));
+    let names = vec![(0, "red".to_owned()), (5, "blue".to_owned())];
+    assert_eq!(field("colour").kind, Kind::Enum { width: 4, signed: false, names });
+    assert!(fragment.accessor("x", "a").is_some());
+}
+
+#[test]
+fn an_undefined_function_is_named() {
+    let source = format!(
+        "{HEAD}struct x {{ __u32 n; }};
+         int elsewhere(void);
+         READER(x, struct x_args *args, struct x *out) {{ out->n = elsewhere(); return PRESENT(out); }}"
+    );
+    assert_eq!(refused("x", &source), FragmentError::Undefined("elsewhere".into()));
+}
+
+#[test]
+fn global_data_is_refused() {
+    let source = format!(
+        "{HEAD}struct x {{ __u32 n; }};
+         static volatile __u32 counter = 1;
+         READER(x, struct x_args *args, struct x *out) {{ out->n = counter++; return PRESENT(out); }}"
+    );
+    assert_eq!(refused("x", &source), FragmentError::GlobalData(".data".into()));
+}
+
+#[test]
+fn a_licence_that_the_kernel_would_refuse_is_refused_first() {
+    let source = format!(
+        "{HEAD}struct x {{ __u32 n; }};
+         READER(x, struct x_args *args, struct x *out) {{ return PRESENT(out); }}"
+    );
+    let mut object = object("x", &source);
+    let at = object.windows(12).position(|w| w == b"Dual MIT/GPL").unwrap();
+    object[at..at + 12].copy_from_slice(b"Proprietary\0");
+    let error = Fragment::parse(&manifest("x"), &object, None).unwrap_err();
+    assert_eq!(error, FragmentError::Licence("Proprietary".into()));
+}
+
+#[test]
+fn an_argument_that_no_probe_can_have_is_refused() {
+    let source = "#include \"tracer/kernel.h\"
+        struct x_args { struct sk_buff **skbs; };
+        struct x { __u32 n; };
+        READER(x, struct x_args *args, struct x *out) { return PRESENT(out); }";
+    let FragmentError::Signature { function, reason } = refused("x", source) else { panic!() };
+    assert_eq!(function, "reader__x");
+    assert!(reason.contains("`skbs` is neither a pointer to a struct, nor an enum"), "{reason}");
+}
+
+#[test]
+fn a_field_that_no_schema_can_hold_is_refused() {
+    let source = format!(
+        "{HEAD}struct x {{ __u32 a:3; }};
+         READER(x, struct x_args *args, struct x *out) {{ return PRESENT(out); }}"
+    );
+    let error = refused("x", &source).to_string();
+    assert_eq!(error, "section x, field a: bitfields have no place in a section");
+}
+
+#[test]
+fn the_manifest_must_speak_of_what_is_there() {
+    let source = format!(
+        "{HEAD}struct x {{ __u32 n; }};
+         READER(x, struct x_args *args, struct x *out) {{ return PRESENT(out); }}"
+    );
+    let object = object("x", &source);
+    let with = |more: &str| Fragment::parse(&(manifest("x") + more), &object, None).unwrap_err().to_string();
+    assert_eq!(
+        with("[section.y]\nplace = \"line\"\ntext = \"{n}\"\n"),
+        "collector.toml names section `y`, which the object does not have"
+    );
+    assert_eq!(
+        with("[[option]]\nname = \"n\"\nabout = \"\"\nselects = \"n\"\n"),
+        "collector.toml names accessor `x.n`, which the object does not have"
+    );
+    assert!(with("[section.x]\nplace = \"line\"\ntext = \"{m}\"\n").contains('m'));
+}
+
+#[test]
+fn what_is_no_object_is_refused() {
+    let error = Fragment::parse(&manifest("x"), b"\x7fELF and no more", None).unwrap_err();
+    assert!(matches!(error, FragmentError::Elf(_)), "{error}");
+    // Cut anywhere, an object is an error and never a panic.
+    let whole = object(
+        "x",
+        &format!(
+            "{HEAD}struct x {{ __u32 n; }};
+             READER(x, struct x_args *args, struct x *out) {{ return PRESENT(out); }}"
+        ),
+    );
+    for cut in (0..whole.len()).step_by(7) {
+        let _ = Fragment::parse(&manifest("x"), &whole[..cut], None);
+    }
+}
