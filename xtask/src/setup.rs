@@ -15,6 +15,8 @@ const NEEDED: &[(&str, &str)] = &[
     // The firewall under test, here and (copied) in the guests.
     ("nft", "nftables"),
     ("ip", "iproute2"),
+    // Another reading of packets, to hold ours against.
+    ("tcpdump", "tcpdump"),
     // Guests.
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("cpio", "cpio"),

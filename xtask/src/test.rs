@@ -37,10 +37,14 @@ pub(crate) fn run() -> Result<()> {
     for (title, arguments) in [
         ("format", &["fmt", "--all", "--check"][..]),
         ("lints", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]),
+        ("documentation", &["doc", "--workspace", "--no-deps", "--document-private-items"]),
         ("unit tests", &["test", "--workspace"]),
     ] {
         println!("== {title}: cargo {}", arguments.join(" "));
-        if let Err(error) = command::shown(command::cargo()?.args(arguments)) {
+        // A link in the documentation that leads nowhere is a warning of rustdoc's.
+        if let Err(error) =
+            command::shown(command::cargo()?.env("RUSTDOCFLAGS", "-D warnings").args(arguments))
+        {
             eprintln!("error: {error:#}");
             failed.push(title);
         }

@@ -161,11 +161,11 @@ async fn attach(
     }
 }
 
-/// A 512th of the memory, between 4 and 64 MiB: some ten thousand events at least.
+/// A thirty-second of the memory, at most 32 MiB: a burst of some 40,000 events with stacks.
 fn default_ring_size() -> u32 {
     let info = rustix::system::sysinfo();
     let memory = info.totalram as u64 * u64::from(info.mem_unit);
-    u32::try_from((memory / 512).clamp(4 << 20, 64 << 20)).unwrap_or(64 << 20).next_power_of_two()
+    u32::try_from((memory / 32).clamp(1 << 20, 32 << 20)).unwrap_or(32 << 20).next_power_of_two()
 }
 
 /// The running part: what is attached, and what it changed.
@@ -193,7 +193,9 @@ impl<'a> Flow<'a> {
             sink,
             symbols: Names(symbols),
             own_netns: NetNs::of_this_thread().ok().map(|ns| u64::from(ns.inum)),
+            link_header: request.link_header,
             stop_after: request.stop_after,
+            stacks: request.probes.iter().any(|p| p.value.stack),
         };
         let pump = Pump::start(parts, sender);
         let pump = pump.map_err(|error| Error::System { what: "cannot start a thread", error })?;
