@@ -2,26 +2,25 @@
 /*
  * The socket buffer and the first bytes of its packet.
  *
- * Where the packet begins is decided once: at the MAC header when that is set, lies before the
- * data pointer's place and belongs to an Ethernet-like device; else at the network header when
- * that is set and inside the buffer; else at the data pointer, with the protocol that the buffer
- * states. Nothing beyond the linear part is read.
+ * `tracer/packet.h` decides where the packet begins and what lies behind its linear part. A VLAN
+ * tag that a device took off, or is to put in, is not in those bytes: it stands beside them, and
+ * whoever shows or stores the packet puts it back.
  */
-#include "tracer/kernel.h"
+#include "tracer/packet.h"
 
-/* Link types as in pcap files: LINKTYPE_ETHERNET and LINKTYPE_RAW. */
-#define LINK_ETHERNET 1
-#define LINK_RAW 101
-/* include/uapi/linux/if_arp.h */
-#define ARPHRD_ETHER 1
-#define ARPHRD_LOOPBACK 772
-#define ETH_HLEN 14
-/* A header offset that was never set: include/linux/skbuff.h, skb_mac_header_was_set(). */
-#define UNSET 0xffff
-
-#define PACKET_MAX 256
+/* What the option `snaplen` may be at most: see collector.toml. */
+#define SNAPLEN_MAX 65535
 
 struct skb_args {
+	struct sk_buff *skb REQUIRED;
+	/* 64 bits, so that the verifier keeps its value on the stack on all kernels. */
+	__u64 snaplen OPTION("snaplen");
+	/* x86-64 with memory randomisation; elsewhere 0, and packets end with their linear part. */
+	__u64 vmemmap_base SYMBOL("vmemmap_base");
+	__u64 page_offset_base SYMBOL("page_offset_base");
+};
+
+struct skb_accessor_args {
 	struct sk_buff *skb REQUIRED;
 };
 
@@ -36,68 +35,57 @@ struct skb {
 	__u32 orig_len;
 	__u16 protocol BE16;
 	__u16 link;
-	__u8 data[PACKET_MAX] PACKET;
+	/* A tag that is not in the data: its TPID (0 if there is none) and the tag itself. */
+	__u16 vlan_proto BE16;
+	__u16 vlan_tci;
+	__u8 data[SNAPLEN_MAX] PACKET AT_MOST("snaplen");
 };
-
-INLINE int is_ethernet(struct sk_buff *skb)
-{
-	struct net_device *dev = LOAD(skb->dev);
-	__u16 type;
-
-	/* Before a device is assigned there is no MAC header to be had. */
-	if (!dev)
-		return 0;
-	type = LOAD(dev->type);
-	return type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK;
-}
 
 READER(skb, struct skb_args *args, struct skb *out)
 {
-	struct sk_buff *skb = args->skb;
-	__u64 head, data, start, end, n = 0;
-	__u32 len, data_len;
-	__u16 mac, network;
+	struct skb_fields fields;
+	struct located packet;
+	__u64 n = 0, room = args->snaplen;
 
-	if (!skb)
+	if (!args->skb)
 		return ABSENT;
-	head = (__u64)LOAD(skb->head);
-	data = (__u64)LOAD(skb->data);
-	len = LOAD(skb->len);
-	data_len = LOAD(skb->data_len);
-	mac = LOAD(skb->mac_header);
-	network = LOAD(skb->network_header);
+	skb_fields(&fields, args->skb);
+	out->len = FIELD(&fields, len);
+	out->data_len = FIELD(&fields, data_len);
+	out->mark = FIELD(&fields, mark);
+	out->hash = FIELD(&fields, hash);
+	out->protocol = FIELD(&fields, protocol);
+	out->vlan_proto = vlan_proto(&fields);
+	if (out->vlan_proto)
+		out->vlan_tci = FIELD(&fields, vlan_tci);
+	locate(&fields, &packet);
+	out->link = packet.link;
 
-	out->len = len;
-	out->data_len = data_len;
-	out->mark = LOAD(skb->mark);
-	out->hash = LOAD(skb->hash);
-	out->protocol = LOAD(skb->protocol);
-
-	/* A MAC header that ends behind the network header is left over from another layer. */
-	if (mac != UNSET && mac + ETH_HLEN <= network && head + mac <= data && is_ethernet(skb)) {
-		start = head + mac;
-		out->link = LINK_ETHERNET;
-	} else if (network != UNSET && network != 0 && head + network <= data + len) {
-		start = head + network;
-		out->link = LINK_RAW;
-	} else {
-		start = data;
-		out->link = LINK_RAW;
-	}
-
-	out->orig_len = data + len - start;
-	end = data + (len - data_len);
-	if (start < end)
-		n = end - start < PACKET_MAX ? end - start : PACKET_MAX;
+	if (packet.start < packet.linear_end)
+		n = packet.linear_end - packet.start;
 	BARRIER(n);
-	if (n > PACKET_MAX)
-		n = PACKET_MAX;
-	if (bpf_probe_read_kernel(out->data, n, (void *)start))
+	if (n > room)
+		n = room;
+	if (n && bpf_probe_read_kernel(out->data, n, (void *)packet.start)) {
 		n = 0;
+	} else if (n < room && FIELD(&fields, data_len)) {
+		struct memory memory = {
+			.pages = args->vmemmap_base ? PEEK(__u64, args->vmemmap_base) : 0,
+			.map = args->page_offset_base ? PEEK(__u64, args->page_offset_base) : 0,
+		};
+		volatile __u32 *filled = &out->orig_len;
+
+		*filled = n;
+		append_nonlinear(&fields, &memory, out->data, room, filled);
+		n = *filled;
+		if (n > room)
+			n = room;
+	}
+	out->orig_len = packet.length;
 	return USED(out, data, n);
 }
 
-ACCESSOR(skb, len, struct skb_args *args, __u64 *value)
+ACCESSOR(skb, len, struct skb_accessor_args *args, __u64 *value)
 {
 	if (!args->skb)
 		return ABSENT;

@@ -41,6 +41,27 @@ mod tests {
     }
 
     #[test]
+    fn nft_guards_its_probe() {
+        let nft = inventory::iter::<Embedded>().find(|e| e.manifest.contains("\"nft\"")).unwrap();
+        let parse = |manifest: &str| Fragment::parse(manifest, nft.probe, nft.direct);
+        let fragment = parse(nft.manifest).unwrap();
+        let (accessor, withheld, when) = fragment.guard().unwrap();
+        assert_eq!((accessor.field.as_str(), when), ("verdict", vec![2]));
+        assert_eq!(withheld.unwrap().to_string(), "struct sk_buff *");
+
+        let refused = |from: &str, to: &str| {
+            assert!(nft.manifest.contains(from));
+            parse(&nft.manifest.replace(from, to)).unwrap_err().to_string()
+        };
+        let never = refused("when = [\"stolen\"]", "when = [\"stollen\"]");
+        assert!(never.contains("value among `when` of `nft.verdict`"), "{never}");
+        let late = refused("field = \"verdict\"", "field = \"family\"");
+        assert!(late.contains("accessor `nft.family`"), "{late}");
+        let circular = refused("withhold = \"sk_buff\"", "withhold = \"nft_verdict\"");
+        assert!(circular.contains("an argument that it decides about"), "{circular}");
+    }
+
+    #[test]
     fn nft_says_its_fields_by_name() {
         let nft = inventory::iter::<Embedded>().find(|e| e.manifest.contains("\"nft\"")).unwrap();
         let nft = Fragment::parse(nft.manifest, nft.probe, nft.direct).unwrap();

@@ -47,17 +47,19 @@ fn missing() -> Vec<&'static str> {
         .filter(|(program, _)| place::program(program).is_none())
         .map(|(_, package)| *package)
         .collect();
-    // Any of these will do (`ebpf` looks for them), so a machine that has a newer one gets no second one.
-    let clangs = (17..=22).map(|version| format!("clang-{version}"));
-    if std::env::var_os("CLANG").is_none()
-        && !clangs.into_iter().any(|clang| place::program(&clang).is_some())
-    {
+    if clang().is_none() {
         packages.push("clang-19");
     }
     if busybox().is_none() {
         packages.push("busybox-static");
     }
     packages
+}
+
+/// A compiler for BPF. Any of these will do (`ebpf` looks for them), so a machine that has a newer one gets no second one.
+pub(crate) fn clang() -> Option<std::path::PathBuf> {
+    let named = std::env::var_os("CLANG").map(Into::into);
+    named.or_else(|| (17..=22).rev().find_map(|version| place::program(&format!("clang-{version}"))))
 }
 
 /// The busybox of the machine, if it is one that needs no libraries.

@@ -10,6 +10,8 @@
 
 pub mod btf;
 pub mod insn;
+mod prune;
 
 pub use btf::{Btf, BtfError};
 pub use insn::{Assembler, Insn};
+pub use prune::{Pruned, prune};

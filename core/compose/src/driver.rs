@@ -4,6 +4,8 @@
 //! Registers: r6 the kernel's context, r7 this CPU's slot, r8 bytes of the record that are used
 //! beyond its fixed part. Everything else is scratch or on the stack.
 
+mod guard;
+
 use tracer_bpf::{
     Assembler, Insn,
     insn::{Alu, Cond, Label, PSEUDO_MAP_FD, PSEUDO_MAP_VALUE, Width},
@@ -13,7 +15,7 @@ use tracer_event::{Layout, header};
 use crate::{
     arguments::Origin,
     error::ComposeError,
-    fragment::{Build, From, Wants},
+    fragment::{Accessor, Build, From, Wants},
     shape::{Attach, Condition, MapRef, SLOT_HEADER, STACK_BYTES, Shape, counter},
 };
 
@@ -70,14 +72,18 @@ pub(crate) fn generate(shape: &Shape<'_>, layout: &Layout) -> Result<Driver, Com
     let (end, filtered, limited, lost) = (asm.label(), asm.label(), asm.label(), asm.label());
     let driver = Driver { insns: Vec::new(), calls: Vec::new(), maps: Vec::new(), parts: Vec::new() };
     let fetched = vec![false; shape.arguments.iter().len()];
-    let mut g = Generator { asm, driver, shape, layout, fetched };
+    let nullable = fetched.clone();
+    let guarded = vec![false; shape.guards.len()];
+    let mut g = Generator { asm, driver, shape, layout, fetched, nullable, guarded };
     g.check_frame()?;
     g.part("slot of this CPU");
     g.slot(end);
-    for condition in &shape.conditions {
+    for (asked, condition) in shape.conditions.iter().enumerate() {
+        g.guards(Some(&condition.accessor.wants), &shape.conditions[..asked], filtered)?;
         g.part(&format!("filter {}.{}", condition.accessor.section, condition.accessor.field));
         g.condition(condition, filtered)?;
     }
+    g.guards(None, &shape.conditions, filtered)?;
     if let Some(rate) = shape.rate {
         g.part("rate limit");
         g.rate(rate, limited);
@@ -100,7 +106,7 @@ pub(crate) fn generate(shape: &Shape<'_>, layout: &Layout) -> Result<Driver, Com
         g.count(counter::LIMITED);
         g.asm.jump(end);
     }
-    if !shape.conditions.is_empty() {
+    if !shape.conditions.is_empty() || !shape.guards.is_empty() {
         g.asm.place(filtered);
         g.count(counter::FILTERED);
     }
@@ -118,6 +124,10 @@ struct Generator<'a> {
     layout: &'a Layout,
     /// Whether each argument is on the stack already.
     fetched: Vec<bool>,
+    /// Whether each argument may be NULL because a guard withholds it.
+    nullable: Vec<bool>,
+    /// Whether each guard stands already.
+    guarded: Vec<bool>,
 }
 
 /// A byte offset that one instruction can carry.
@@ -129,14 +139,18 @@ fn imm(n: u32) -> i32 {
     n.cast_signed()
 }
 
-impl Generator<'_> {
+impl<'a> Generator<'a> {
     fn part(&mut self, name: &str) {
-        self.driver.parts.push((self.asm.here(), name.to_owned()));
+        let here = self.asm.here();
+        // A part that came out empty leaves its place to the next: the kernel wants them to ascend.
+        self.driver.parts.retain(|(start, _)| *start != here);
+        self.driver.parts.push((here, name.to_owned()));
     }
 
     fn check_frame(&self) -> Result<(), ComposeError> {
         let wants = self.shape.readers.iter().map(|r| &r.reader.wants);
         let wants = wants.chain(self.shape.conditions.iter().map(|c| &c.accessor.wants));
+        let wants = wants.chain(self.shape.guards.iter().map(|g| &g.accessor.wants));
         let largest = wants.map(|w| w.size as usize).max().unwrap_or(0).next_multiple_of(8);
         let need = usize::from(frame::ARGUMENTS.unsigned_abs()) + 8 * self.fetched.len() + largest;
         if need > frame::MAX { Err(ComposeError::Stack(need, frame::MAX)) } else { Ok(()) }
@@ -191,10 +205,16 @@ impl Generator<'_> {
             }
             Origin::Derived { from, offset: member } => {
                 self.fetch(from)?;
+                self.nullable[index] = self.nullable[from];
                 if self.shape.build == Build::Direct {
+                    let null = self.asm.label();
                     self.asm.load(Width::B8, 1, 10, Self::argument(from));
+                    if self.nullable[from] {
+                        self.asm.jump_if(Cond::Eq, 1, 0, null);
+                    }
                     // A null or stale pointer reads as 0: the kernel handles the fault.
                     self.asm.load(Width::B8, 1, 1, offset(member)?);
+                    self.asm.place(null);
                     self.asm.store(Width::B8, 10, at, 1);
                 } else {
                     self.asm.mov_reg(1, 10);
@@ -248,26 +268,37 @@ impl Generator<'_> {
 
     /// Goes on when the accessor's value is among those wanted, else to `filtered`.
     fn condition(&mut self, condition: &Condition<'_>, filtered: Label) -> Result<(), ComposeError> {
-        self.arguments(condition.fragment, &condition.accessor.wants)?;
-        self.asm.store_imm(Width::B8, 10, frame::VALUE, 0);
-        self.asm.mov_reg(2, 10);
-        self.asm.alu(Alu::Add, 2, i32::from(frame::VALUE));
-        self.call(condition.fragment, &condition.accessor.function);
-        self.asm.jump_if(Cond::Eq, 0, 0, filtered);
-        self.asm.load(Width::B8, 1, 10, frame::VALUE);
+        self.value(condition.fragment, condition.accessor, filtered)?;
         let wanted = self.asm.label();
+        self.asm.load(Width::B8, 1, 10, frame::VALUE);
         for value in &condition.values {
-            match i32::try_from(*value) {
-                Ok(value) => self.asm.jump_if(Cond::Eq, 1, value, wanted),
-                Err(_) => {
-                    self.asm.load64(2, value.cast_unsigned());
-                    self.asm.jump_if_reg(Cond::Eq, 1, 2, wanted);
-                }
-            }
+            self.jump_if_value(*value, wanted);
         }
         self.asm.jump(filtered);
         self.asm.place(wanted);
         Ok(())
+    }
+
+    /// Has an accessor store its value at [`frame::VALUE`]; goes to `absent` when there is none.
+    fn value(&mut self, fragment: usize, accessor: &Accessor, absent: Label) -> Result<(), ComposeError> {
+        self.arguments(fragment, &accessor.wants)?;
+        self.asm.store_imm(Width::B8, 10, frame::VALUE, 0);
+        self.asm.mov_reg(2, 10);
+        self.asm.alu(Alu::Add, 2, i32::from(frame::VALUE));
+        self.call(fragment, &accessor.function);
+        self.asm.jump_if(Cond::Eq, 0, 0, absent);
+        Ok(())
+    }
+
+    /// Jumps when r1 is `value`.
+    fn jump_if_value(&mut self, value: i64, to: Label) {
+        match i32::try_from(value) {
+            Ok(value) => self.asm.jump_if(Cond::Eq, 1, value, to),
+            Err(_) => {
+                self.asm.load64(2, value.cast_unsigned());
+                self.asm.jump_if_reg(Cond::Eq, 1, 2, to);
+            }
+        }
     }
 
     /// Goes to `limited` when this second's events are used up. CPUs may meet when a second begins,

@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use tracer_bpf::{Btf, btf::Kind};
-use tracer_event::Schema;
+use tracer_event::{Kind as FieldKind, Schema};
 
 use crate::{
     arguments::{ArgType, Arguments},
@@ -160,6 +160,19 @@ impl Fragment {
         self.accessors.iter().find(|a| a.section == section && a.field == field)
     }
 
+    /// The manifest's guard: its accessor, the argument that it withholds, and the values with which.
+    pub fn guard(&self) -> Option<(&Accessor, Option<ArgType>, Vec<i64>)> {
+        let guard = self.manifest.guard.as_ref()?;
+        let accessor = self.accessor(&self.manifest.name, &guard.field)?;
+        let field = self.schema(&self.manifest.name).and_then(|s| s.field(&guard.field));
+        let names = match field.map(|f| &f.kind) {
+            Some(FieldKind::Enum { names, .. }) => names.as_slice(),
+            _ => &[],
+        };
+        let values = names.iter().filter(|(_, name)| guard.when.contains(name)).map(|(value, _)| *value);
+        Some((accessor, guard.withhold.clone().map(ArgType::Struct), values.collect()))
+    }
+
     pub(crate) fn object(&self, build: Build) -> &[u8] {
         match (build, &self.direct) {
             (Build::Direct, Some(direct)) => direct,
@@ -199,6 +212,7 @@ impl Fragment {
                 return missing("accessor", &format!("{}.{field}", self.manifest.name));
             }
         }
+        self.check_guard()?;
         let wants = self.readers.iter().map(|r| &r.wants).chain(self.accessors.iter().map(|a| &a.wants));
         let wanted = wants.flat_map(|w| &w.members).filter_map(|w| match &w.from {
             From::Option(name) => Some(name),
@@ -208,6 +222,28 @@ impl Fragment {
             if !self.manifest.numbers().any(|(n, _)| n == name) {
                 return Err(FragmentError::NoOption(name.clone()));
             }
+        }
+        Ok(())
+    }
+}
+
+impl Fragment {
+    /// The guard's accessor and values are there, and the accessor does without what is withheld.
+    fn check_guard(&self) -> Result<(), FragmentError> {
+        let Some(guard) = &self.manifest.guard else { return Ok(()) };
+        let name = format!("{}.{}", self.manifest.name, guard.field);
+        let Some((accessor, withheld, values)) = self.guard() else {
+            return Err(FragmentError::Missing { what: "accessor", name });
+        };
+        if values.len() != guard.when.len() {
+            return Err(FragmentError::Missing { what: "a value among `when` of", name });
+        }
+        if accessor.wants.members.iter().any(|w| w.argument().is_some_and(|ty| Some(ty) == withheld.as_ref()))
+        {
+            return Err(FragmentError::Signature {
+                function: accessor.function.clone(),
+                reason: "it takes an argument that it decides about".to_owned(),
+            });
         }
         Ok(())
     }

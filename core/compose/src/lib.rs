@@ -26,7 +26,9 @@ pub use aya_obj::btf::BtfFeatures;
 pub use error::{ComposeError, FragmentError};
 pub use fragment::{Accessor, Build, Fragment, From, Reader, Want, Wants};
 pub use image::{Blame, Image, ImageMap, compose};
-pub use link::{Func, Linked, MapSpec, Target, kernel_types};
-pub use manifest::{Manifest, ManifestError, ManifestOption, Need, PlaceName, SectionText};
+pub use link::{Func, Linked, MapSpec, Target, btf_section, kernel_types};
+pub use manifest::{
+    Guard as ManifestGuard, Manifest, ManifestError, ManifestOption, Need, PlaceName, SectionText,
+};
 pub use registry::Embedded;
-pub use shape::{Attach, BoundReader, Condition, MapRef, SLOT_HEADER, STACK_BYTES, Shape, counter};
+pub use shape::{Attach, BoundReader, Condition, Guard, MapRef, SLOT_HEADER, STACK_BYTES, Shape, counter};

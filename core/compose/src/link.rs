@@ -14,9 +14,10 @@ use aya_obj::{
 };
 use object::Endianness;
 use tracer_bpf::{
-    Btf, Insn,
+    Btf, Insn, Pruned,
     btf::Kind,
     insn::{PSEUDO_MAP_FD, PSEUDO_MAP_VALUE},
+    prune,
 };
 
 use crate::{
@@ -60,9 +61,14 @@ pub fn kernel_types(fragment: &Fragment) -> Vec<(Kind, String)> {
 }
 
 fn object_btf(data: &[u8]) -> Option<Btf> {
+    Btf::parse(btf_section(data)?).ok()
+}
+
+/// The BTF in an ELF file: a fragment's, or a kernel module's.
+pub fn btf_section(elf: &[u8]) -> Option<Vec<u8>> {
     use object::{Object as _, ObjectSection as _};
-    let elf = object::File::parse(data).ok()?;
-    Btf::parse(elf.section_by_name(".BTF")?.data().ok()?.to_vec()).ok()
+    let elf = object::File::parse(elf).ok()?;
+    Some(elf.section_by_name(".BTF")?.data().ok()?.to_vec())
 }
 
 /// A map that a fragment declares.
@@ -158,11 +164,11 @@ fn link(fragment: &Fragment, build: Build, target: &Target) -> Result<Linked, Fr
     let programs: HashMap<_, _> = obj.programs.iter().map(|(name, p)| (name, p.function_key())).collect();
     let funcs = programs.into_iter().filter_map(|(name, key)| {
         let f = obj.functions.get(&key)?;
-        let insns = f.instructions.iter().map(insn).collect();
         let func_info = f.func_info.func_info.iter().map(|i| [i.insn_off, i.type_id]).collect();
         let line_info = f.line_info.line_info.iter();
         let line_info = line_info.map(|l| [l.insn_off, l.file_name_off, l.line_off, l.line_col]).collect();
-        Some((name.clone(), Func { insns, func_info, line_info }))
+        let func = Func { insns: f.instructions.iter().map(insn).collect(), func_info, line_info };
+        Some((name.clone(), func.without_dead_code()))
     });
     let funcs = funcs.collect();
     Ok(Linked { collector: collector.clone(), build, funcs, btf: Btf::parse(btf)?, maps })
@@ -173,6 +179,17 @@ fn insn(i: &aya_obj::generated::bpf_insn) -> Insn {
 }
 
 impl Func {
+    /// What this kernel will never run does not go to its verifier, which might not know it.
+    fn without_dead_code(self) -> Self {
+        let Pruned { insns, moved } = prune(&self.insns);
+        let place = |at: u32| u32::try_from(moved.get(at as usize).copied()??).ok();
+        let func_info = self.func_info.iter().filter_map(|[at, ty]| Some([place(*at)?, *ty])).collect();
+        let line_info = self.line_info.iter();
+        let line_info =
+            line_info.filter_map(|[at, file, text, line]| Some([place(*at)?, *file, *text, *line]));
+        Self { insns, func_info, line_info: line_info.collect() }
+    }
+
     /// Indices of the instructions that load a map, or its value.
     pub(crate) fn map_loads(&self) -> impl Iterator<Item = usize> {
         let loads = self.insns.iter().enumerate();

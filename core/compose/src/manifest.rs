@@ -27,6 +27,8 @@ pub struct Manifest {
     /// of type `struct nft_pktinfo *`; the type that it gives follows from BTF.
     #[serde(default)]
     pub derive: Vec<String>,
+    /// What holds at every probe where one of the collector's fields can be had early.
+    pub guard: Option<Guard>,
     /// How each section is shown.
     #[serde(default, rename = "section")]
     pub sections: BTreeMap<String, SectionText>,
@@ -41,6 +43,22 @@ pub struct Manifest {
 pub enum Need {
     /// The kernel traces nftables rules: some rule with `meta nftrace set` exists.
     NftTrace,
+}
+
+/// What a collector knows about a probe's hits, for the sake of all collectors that read there: a
+/// hit at which the field is absent is no event at all, and with some of its values an argument
+/// must not be touched.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guard {
+    /// A field of the section that is named like the collector; it has an accessor.
+    pub field: String,
+    /// `sk_buff`: the argument of type `struct sk_buff *`, and all that is derived from it, is NULL
+    /// for every reader when the field has one of the values in `when`.
+    pub withhold: Option<String>,
+    /// Names of values of the field, an enum.
+    #[serde(default)]
+    pub when: Vec<String>,
 }
 
 /// Where a section's text stands in an event, and the text.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tracer_event::{Layout, LayoutError, Schema};
 
 use crate::{
-    arguments::Arguments,
+    arguments::{ArgType, Arguments},
     fragment::{Accessor, Build, Reader},
     link::Linked,
 };
@@ -72,6 +72,19 @@ pub struct Condition<'a> {
     pub values: Vec<i64>,
 }
 
+/// What a collector knows about the hits of a probe, whoever reads there: see
+/// [`crate::ManifestGuard`].
+pub struct Guard<'a> {
+    /// Index of the accessor's fragment in [`Shape::fragments`].
+    pub fragment: usize,
+    /// What gives the value; a hit at which it is absent is no event.
+    pub accessor: &'a Accessor,
+    /// The argument that is NULL for all readers when the value is one of `when`.
+    pub withhold: Option<ArgType>,
+    /// Values of the accessor's field.
+    pub when: Vec<i64>,
+}
+
 /// What is composed.
 pub struct Shape<'a> {
     /// How the program is attached.
@@ -86,6 +99,8 @@ pub struct Shape<'a> {
     pub readers: Vec<BoundReader<'a>>,
     /// Conditions, all of which must hold.
     pub conditions: Vec<Condition<'a>>,
+    /// What holds at the probe whatever is read there.
+    pub guards: Vec<Guard<'a>>,
     /// Whether the kernel stack is recorded.
     pub stack: bool,
     /// Events per second at most, on all CPUs together.

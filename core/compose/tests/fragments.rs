@@ -1,6 +1,8 @@
 //! Fragments as a compiler makes them: what is read from a good one, and why a bad one is refused
 //! before it gets near a linker or a kernel.
 
+#![expect(clippy::unwrap_used, reason = "what cannot be set up cannot be tested")]
+
 use std::{
     fs,
     path::PathBuf,

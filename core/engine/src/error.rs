@@ -8,7 +8,10 @@ use tracer_compose::{ComposeError, FragmentError};
 use tracer_dsl::Diagnostics;
 use tracer_kernel::MapError;
 
-use crate::{catalog::CatalogError, types::TypesError};
+use crate::{
+    catalog::CatalogError,
+    types::{BtfFileError, TypesError},
+};
 
 /// A failed run.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +42,9 @@ pub enum Error {
         "{0}\n  = help: tracing needs a kernel with CONFIG_DEBUG_INFO_BTF; distribution kernels have it since 5.10"
     )]
     Types(#[from] TypesError),
+    /// `--btf`.
+    #[error(transparent)]
+    BtfFile(#[from] BtfFileError),
     /// nf_tables is not there.
     #[error("{message}\n  = help: {help}")]
     Missing {
@@ -131,7 +137,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Interrupted => Class::Ended,
-            Self::Diagnostics(_) => Class::Usage,
+            Self::Diagnostics(_) | Self::BtfFile(_) => Class::Usage,
             Self::Privileges { .. }
             | Self::UserNamespace
             | Self::Types(_)

@@ -15,6 +15,9 @@ use crate::{error::Error, notice::Notice, types::Types};
 /// The function that nftables calls for each rule while tracing is on.
 const TRACED: &str = "__nft_trace_packet";
 
+/// The module that it is in, where it is not built in.
+const MODULE: &str = "nf_tables";
+
 /// What was changed, so that it can be undone.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -37,17 +40,14 @@ impl Ledger {
         notify: &mut dyn FnMut(Notice),
     ) -> Result<(), Error> {
         let needs_nft = collectors.iter().any(|f| f.manifest.needs.contains(&Need::NftTrace));
-        if !needs_nft || types.function(TRACED)?.is_some() {
+        if !needs_nft {
             return Ok(());
         }
-        if btf::module_present("nf_tables") {
-            return Err(Error::Missing {
-                message: format!(
-                    "the kernel's type information has no `{TRACED}`, although nf_tables is there"
-                ),
-                help: "the kernel needs CONFIG_DEBUG_INFO_BTF_MODULES for nf_tables as a module (5.11)"
-                    .to_owned(),
-            });
+        match types.function(TRACED)? {
+            // Types out of a file do not say that the module is there.
+            Some(traced) if !traced.from_file || btf::module_present(MODULE) => return Ok(()),
+            None if btf::module_present(MODULE) => return Err(no_types()),
+            _ => {}
         }
         if !self.consent {
             return Err(Error::Missing {
@@ -62,7 +62,7 @@ impl Ledger {
             .disarm()
             .map_err(|error| Error::System { what: "cannot remove the nftables table again", error })?;
         notify(Notice::Changed("loaded module nf_tables, which stays loaded".to_owned()));
-        Ok(())
+        types.function(TRACED)?.map(|_| ()).ok_or_else(no_types)
     }
 
     /// After attaching: makes the kernel call what is traced, or says that it does not.
@@ -125,6 +125,18 @@ fn tracing_is_on(symbols: &Symbols) -> bool {
     match trace_enabled(symbols) {
         Ok(Some(on)) => on,
         _ => trace_rules().unwrap_or(false),
+    }
+}
+
+/// A module that is there, on a kernel that does not describe the types of modules.
+fn no_types() -> Error {
+    Error::Missing {
+        message: "this kernel does not describe the types of its module nf_tables (5.11, \
+                  CONFIG_DEBUG_INFO_BTF_MODULES), so nobody knows where a rule's handle or a chain's name stands"
+            .to_owned(),
+        help: "give a description that was made for this very kernel: --btf nf_tables=PATH (`pahole -J` makes one \
+               out of the module's debug information)"
+            .to_owned(),
     }
 }
 

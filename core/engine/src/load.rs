@@ -8,8 +8,8 @@ use std::{
 };
 
 use tracer_compose::{
-    Attach, BoundReader, Build, Condition, Fragment, Image, ImageMap, Linked, MapSpec as FragmentMap, Reader,
-    Shape, Target, compose, kernel_types,
+    Attach, BoundReader, Build, Condition, Fragment, Guard, Image, ImageMap, Linked, MapSpec as FragmentMap,
+    Reader, Shape, Target, compose, kernel_types,
 };
 use tracer_event::{ProbeInfo, Tag, Trim};
 use tracer_kernel::{
@@ -156,6 +156,16 @@ impl<'a> Loader<'a> {
                 .conditions
                 .iter()
                 .map(|c| Condition { fragment: c.collector, accessor: c.accessor, values: c.values.clone() })
+                .collect(),
+            guards: probe
+                .guards
+                .iter()
+                .map(|g| Guard {
+                    fragment: g.collector,
+                    accessor: g.accessor,
+                    withhold: g.withhold.clone(),
+                    when: g.when.clone(),
+                })
                 .collect(),
             stack: probe.probe.stack,
             // The plan's probes are far fewer than 65,536: a program each.

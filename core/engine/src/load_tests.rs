@@ -63,10 +63,12 @@ fn refusal(fragment: &Fragment) -> String {
         arguments,
         readers: fragment.readers.iter().map(|r| (0, r)).collect(),
         conditions: vec![],
+        guards: vec![],
         ways: vec![Way::Kprobe],
     };
     let plan = Plan {
         collectors: vec![fragment],
+        reporting: 1,
         probes: vec![planned],
         needs: BTreeSet::new(),
         notes: vec![],

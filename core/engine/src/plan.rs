@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tracer_compose::{Accessor, Arguments, Fragment, From, Need, Reader};
+use tracer_compose::{Accessor, ArgType, Arguments, Fragment, From, Need, Reader};
 use tracer_dsl::{
     Diagnostic, Diagnostics,
     filter::{Expr, Value},
@@ -22,8 +22,11 @@ use crate::{
 
 /// What will be attached, and what will run there.
 pub struct Plan<'a> {
-    /// The collectors, in the order in which their sections stand in records.
+    /// The collectors, in the order in which their sections stand in records; behind them those
+    /// that only guard a probe.
     pub collectors: Vec<&'a Fragment>,
+    /// How many of them report.
+    pub(crate) reporting: usize,
     /// One for each probe that exists.
     pub probes: Vec<PlannedProbe<'a>>,
     /// What the collectors need of the system.
@@ -39,7 +42,8 @@ impl Plan<'_> {
     pub fn symbols(&self) -> BTreeSet<&str> {
         let wants = self.probes.iter().flat_map(|p| {
             let readers = p.readers.iter().map(|(_, r)| &r.wants);
-            readers.chain(p.conditions.iter().map(|c| &c.accessor.wants))
+            let early = p.conditions.iter().map(|c| c.accessor).chain(p.guards.iter().map(|g| g.accessor));
+            readers.chain(early.map(|accessor| &accessor.wants))
         });
         let symbols = wants.flat_map(|w| &w.members).filter_map(|w| match &w.from {
             From::Symbol(name) => Some(name.as_str()),
@@ -61,8 +65,22 @@ pub struct PlannedProbe<'a> {
     pub readers: Vec<(usize, &'a Reader)>,
     /// What must hold for an event to be reported.
     pub conditions: Vec<PlannedCondition<'a>>,
+    /// What holds there for all readers.
+    pub guards: Vec<PlannedGuard<'a>>,
     /// The ways of attaching, best first.
     pub ways: Vec<Way>,
+}
+
+/// A guard, which binds whether or not its collector was asked for.
+pub struct PlannedGuard<'a> {
+    /// The collector's number in [`Plan::collectors`].
+    pub collector: usize,
+    /// What gives the value.
+    pub accessor: &'a Accessor,
+    /// The argument that is withheld.
+    pub withhold: Option<ArgType>,
+    /// The values with which it is.
+    pub when: Vec<i64>,
 }
 
 /// A condition that is decided by an accessor.
@@ -80,9 +98,15 @@ impl<'a> Plan<'a> {
     pub fn new(request: &Request, catalog: &'a Catalog, types: &mut Types) -> Result<Self, Error> {
         let collectors = collectors(request, catalog)?;
         let mut found = Diagnostics::new();
-        let constants = constants(request, &collectors);
-        let mut plan =
-            Self { collectors, probes: Vec::new(), needs: BTreeSet::new(), notes: Vec::new(), constants };
+        let reporting = collectors.len();
+        let mut plan = Self {
+            collectors,
+            reporting,
+            probes: Vec::new(),
+            needs: BTreeSet::new(),
+            notes: Vec::new(),
+            constants: BTreeMap::new(),
+        };
         for probe in &merged(&request.probes) {
             match plan.probe(probe, request, catalog, types) {
                 Ok(()) => {}
@@ -93,6 +117,8 @@ impl<'a> Plan<'a> {
             }
         }
         found.or_value(())?;
+        // Guards may have brought collectors of their own.
+        plan.constants = constants(request, &plan.collectors);
         if plan.probes.is_empty() {
             return Err(Error::Missing {
                 message: "nothing to trace: this kernel has none of the probes".to_owned(),
@@ -107,7 +133,7 @@ impl<'a> Plan<'a> {
         &mut self,
         located: &Located<Probe>,
         request: &Request,
-        catalog: &Catalog,
+        catalog: &'a Catalog,
         types: &mut Types,
     ) -> Result<(), Error> {
         let probe = &located.value;
@@ -139,7 +165,7 @@ impl<'a> Plan<'a> {
         let prototype = function.btf.prototype(function.id).unwrap_or(0);
         let arguments = Arguments::of_function(&function.btf, prototype, 0, &derive);
         let mut readers = Vec::new();
-        for (index, fragment) in self.collectors.iter().enumerate() {
+        for (index, fragment) in self.collectors[..self.reporting].iter().enumerate() {
             let fragment: &'a Fragment = fragment;
             let here = fragment.readers.iter().filter(|r| r.wants.met_by(&arguments));
             let before = readers.len();
@@ -149,21 +175,42 @@ impl<'a> Plan<'a> {
             }
         }
         if readers.is_empty() {
-            let names: Vec<&str> = self.collectors.iter().map(|f| f.manifest.name.as_str()).collect();
+            let names: Vec<&str> =
+                self.collectors[..self.reporting].iter().map(|f| f.manifest.name.as_str()).collect();
             self.notes.push(format!(
                 "{probe}: no argument of the function is known to {}; its events say only that it was called",
                 names.join(", ")
             ));
         }
         let conditions = self.conditions(&request.conditions, &readers)?;
+        let guards = self.guards(catalog, &arguments);
         let ways = match (request.attach, probe.kind) {
             (Some(way), _) => vec![way],
             (None, ProbeKind::Fentry) => vec![Way::Fentry],
+            (None, _) if function.from_file => vec![Way::Kprobe],
             (None, _) => vec![Way::Fentry, Way::Kprobe],
         };
         let probe = probe.clone();
-        self.probes.push(PlannedProbe { probe, function, arguments, readers, conditions, ways });
+        self.probes.push(PlannedProbe { probe, function, arguments, readers, conditions, guards, ways });
         Ok(())
+    }
+
+    /// The guards of all collectors that there are at a probe with these arguments.
+    fn guards(&mut self, catalog: &'a Catalog, arguments: &Arguments) -> Vec<PlannedGuard<'a>> {
+        let mut guards = Vec::new();
+        for fragment in catalog.iter() {
+            let Some((accessor, withhold, when)) = fragment.guard() else { continue };
+            if !accessor.wants.met_by(arguments) {
+                continue;
+            }
+            let known = self.collectors.iter().position(|c| c.manifest.name == fragment.manifest.name);
+            let collector = known.unwrap_or_else(|| {
+                self.collectors.push(fragment);
+                self.collectors.len() - 1
+            });
+            guards.push(PlannedGuard { collector, accessor, withhold, when });
+        }
+        guards
     }
 
     /// The conditions that bind at a probe with these readers: those on sections reported there.
@@ -205,7 +252,7 @@ impl<'a> Plan<'a> {
 
     /// A collector that was asked for by name and reads nothing anywhere should not be silent.
     fn note_idle(&mut self, request: &Request) {
-        for (index, fragment) in self.collectors.iter().enumerate() {
+        for (index, fragment) in self.collectors[..self.reporting].iter().enumerate() {
             let reads = self.probes.iter().any(|p| p.readers.iter().any(|(i, _)| *i == index));
             if !reads && !request.collectors.is_empty() {
                 let name = &fragment.manifest.name;

@@ -59,7 +59,10 @@ pub(crate) struct Parts<Y> {
     pub(crate) sink: Box<dyn Sink + Send>,
     pub(crate) symbols: Y,
     pub(crate) own_netns: Option<u64>,
+    pub(crate) link_header: bool,
     pub(crate) stop_after: Option<u64>,
+    /// Whether events have stacks: names are read before the first one, which would wait for them.
+    pub(crate) stacks: bool,
 }
 
 impl Pump {
@@ -100,7 +103,11 @@ fn work<Y: tracer_event::Symbols>(
     words: &UnboundedSender<Word>,
 ) -> io::Result<()> {
     let probes = parts.source.probes();
-    let context = Context { own_netns: parts.own_netns, symbols: &parts.symbols, link_header: false };
+    if parts.stacks {
+        let _ = parts.symbols.resolve(0);
+    }
+    let context =
+        Context { own_netns: parts.own_netns, symbols: &parts.symbols, link_header: parts.link_header };
     let mut losses = Losses::default();
     let (mut taken, mut enough) = (0, false);
     loop {
@@ -205,3 +212,7 @@ impl Losses {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "pump_tests.rs"]
+mod tests;

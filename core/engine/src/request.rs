@@ -31,6 +31,10 @@ pub struct Request {
     pub ring_size: Option<u32>,
     /// Events per second and probe at most.
     pub rate: Option<u32>,
+    /// Show link-layer headers.
+    pub link_header: bool,
+    /// Types of modules out of files, each `MODULE=PATH`.
+    pub btf: Vec<PathBuf>,
     /// Values of collectors' options that are numbers, by the option's name on the command line.
     pub numbers: BTreeMap<String, u32>,
 }
@@ -64,6 +68,8 @@ impl Request {
             // The table admits 1 to i64::MAX only.
             stop_after: settings.integer("stop-after").map(i64::unsigned_abs),
             allow_system_changes: settings.flag("allow-system-changes"),
+            link_header: settings.flag("link-header"),
+            btf: settings.paths("btf").to_vec(),
             ready_file: settings.path("ready-file").map(PathBuf::from),
             attach: match settings.text("attach") {
                 Some("fentry") => Some(Way::Fentry),

@@ -1,7 +1,12 @@
 //! The running kernel's types: vmlinux's BTF, the BTF of modules when a probe leads there, and the
 //! small slice of both that fragments are resolved against.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use memchr::memmem;
 use tracer_bpf::{
@@ -26,10 +31,42 @@ pub enum TypesError {
     },
 }
 
+/// Why `--btf MODULE=PATH` cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BtfFileError {
+    /// Not of that form.
+    #[error("--btf takes MODULE=PATH, such as nf_tables=/root/nf_tables.btf, not `{0}`")]
+    Form(String),
+    /// The file cannot be read.
+    #[error("--btf: cannot read {}: {error}", path.display())]
+    Read {
+        /// The path given.
+        path: PathBuf,
+        /// The system's answer.
+        error: io::Error,
+    },
+    /// An ELF file without BTF: a module as it was built, or its debug information.
+    #[error(
+        "--btf: {} has no section .BTF\n  = help: where it has debug information, `pahole -J --btf_base=/sys/kernel/btf/vmlinux` adds one",
+        .0.display()
+    )]
+    NoSection(PathBuf),
+    /// Not BTF.
+    #[error("--btf: {}: {error}", path.display())]
+    Parse {
+        /// The path given.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: BtfError,
+    },
+}
+
 /// BTF of the kernel and of those of its modules that were asked about.
 pub struct Types {
     vmlinux: Arc<Btf>,
     modules: BTreeMap<String, Arc<Btf>>,
+    /// What the user gave for modules, which counts where the kernel itself says nothing.
+    files: BTreeMap<String, Arc<Btf>>,
 }
 
 /// A kernel function that BTF knows.
@@ -37,6 +74,8 @@ pub struct Types {
 pub struct Function {
     /// The module that it is in; `None` for the kernel itself.
     pub module: Option<String>,
+    /// Whether the kernel knows nothing of the types: they are out of a file, for kprobes only.
+    pub from_file: bool,
     /// The BTF that has it: vmlinux's, or the module's with vmlinux's as its base.
     pub btf: Arc<Btf>,
     /// Type id of the `FUNC`.
@@ -48,15 +87,38 @@ impl Types {
     pub fn new() -> Result<Self, TypesError> {
         let vmlinux = Btf::parse(sysfs::vmlinux()?)
             .map_err(|error| TypesError::Parse { name: "vmlinux".to_owned(), error })?;
-        Ok(Self { vmlinux: Arc::new(vmlinux), modules: BTreeMap::new() })
+        Ok(Self { vmlinux: Arc::new(vmlinux), modules: BTreeMap::new(), files: BTreeMap::new() })
+    }
+
+    /// Adds types of modules out of files: `MODULE=PATH`, raw BTF or an ELF file with a section
+    /// `.BTF`; on top of this kernel's, or standing alone.
+    pub fn add_files(&mut self, files: &[PathBuf]) -> Result<(), BtfFileError> {
+        for given in files {
+            let text = given.to_string_lossy();
+            let pair = text.split_once('=').filter(|(module, path)| !module.is_empty() && !path.is_empty());
+            let (module, path) = pair.ok_or_else(|| BtfFileError::Form(text.clone().into_owned()))?;
+            let path = Path::new(path);
+            let failed = |error| BtfFileError::Read { path: path.to_owned(), error };
+            let mut bytes = std::fs::read(path).map_err(failed)?;
+            if bytes.starts_with(b"\x7fELF") {
+                bytes = tracer_compose::btf_section(&bytes)
+                    .ok_or_else(|| BtfFileError::NoSection(path.to_owned()))?;
+            }
+            let btf = Btf::parse_either(bytes, Arc::clone(&self.vmlinux))
+                .map_err(|error| BtfFileError::Parse { path: path.to_owned(), error })?;
+            // The kernel writes a module's name so, whatever its file is called.
+            self.files.insert(module.replace('-', "_"), Arc::new(btf));
+        }
+        Ok(())
     }
 
     /// Finds a function in the kernel, then in its loaded modules.
     pub fn function(&mut self, name: &str) -> Result<Option<Function>, TypesError> {
         if let Some(id) = self.vmlinux.find_own(Kind::Func, name).next() {
-            return Ok(Some(Function { module: None, btf: Arc::clone(&self.vmlinux), id }));
+            return Ok(Some(Function { module: None, from_file: false, btf: Arc::clone(&self.vmlinux), id }));
         }
-        for module in sysfs::modules() {
+        let present = sysfs::modules();
+        for module in present.iter().cloned() {
             // A module can go away while this looks: then it has no functions.
             let Ok(bytes) = sysfs::module(&module) else { continue };
             // Most modules can be ruled out without parsing anything.
@@ -66,10 +128,19 @@ impl Types {
             let btf = self.parse_module(&module, bytes)?;
             let id = btf.find_own(Kind::Func, name).next();
             if let Some(id) = id {
-                return Ok(Some(Function { module: Some(module), btf, id }));
+                return Ok(Some(Function { module: Some(module), from_file: false, btf, id }));
             }
         }
-        Ok(None)
+        // The running kernel's own word is the better one.
+        let given = self.files.iter().filter(|(module, _)| !present.contains(module));
+        let found =
+            given.filter_map(|(module, btf)| Some((module, btf, btf.find_own(Kind::Func, name).next()?)));
+        Ok(found
+            .map(|(module, btf, id)| {
+                let (module, btf) = (Some(module.clone()), Arc::clone(btf));
+                Function { module, from_file: true, btf, id }
+            })
+            .next())
     }
 
     fn parse_module(&mut self, module: &str, bytes: Vec<u8>) -> Result<Arc<Btf>, TypesError> {
@@ -90,7 +161,8 @@ impl Types {
         for (kind, name) in names {
             let vmlinux = self.vmlinux.find_own(kind, &name).next().map(|id| (&self.vmlinux, id));
             let found = vmlinux.or_else(|| {
-                self.modules.values().find_map(|m| m.find_own(kind, &name).next().map(|id| (m, id)))
+                let all = self.modules.values().chain(self.files.values());
+                all.into_iter().find_map(|m| m.find_own(kind, &name).next().map(|id| (m, id)))
             });
             if let Some((btf, id)) = found {
                 slice.add(btf, id)?;

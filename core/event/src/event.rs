@@ -63,11 +63,16 @@ pub struct Context<'a> {
     pub own_netns: Option<u64>,
     /// Names for stack addresses.
     pub symbols: &'a dyn Symbols,
+    /// Whether text shows link headers: Ethernet addresses and types, and all of VLAN tags.
+    pub link_header: bool,
 }
 
 impl fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context").field("own_netns", &self.own_netns).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("own_netns", &self.own_netns)
+            .field("link_header", &self.link_header)
+            .finish_non_exhaustive()
     }
 }
 
@@ -109,7 +114,7 @@ mod tests {
     fn the_header_says_which_probe() {
         let other = ProbeInfo { layout: Arc::new(sample::two_tails()), ..sample::probe() };
         let probes = Probes::new(vec![other, sample::probe()]);
-        let context = Context { own_netns: None, symbols: &NoSymbols };
+        let context = Context { own_netns: None, symbols: &NoSymbols, link_header: false };
         let mut bytes = sample::record();
         bytes[header::PROBE] = 1;
         assert_eq!(probes.event(&bytes, &context).unwrap().probe, &sample::probe());

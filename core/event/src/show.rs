@@ -3,14 +3,19 @@
 use std::fmt::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::packet::{Capture, Mac, Packet};
+use crate::packet::{Capture, Mac, Packet, Tag};
 use crate::{Context, Escaped, Field, Kind, Section, Show, Value, value};
 
 /// Prints a field of `section`.
-pub(crate) fn write(out: &mut dyn Write, section: &Section<'_>, field: &Field) -> fmt::Result {
+pub(crate) fn write(
+    out: &mut dyn Write,
+    section: &Section<'_>,
+    field: &Field,
+    context: &Context<'_>,
+) -> fmt::Result {
     let Some(value) = value::decode(field, section.bytes()) else { return Ok(()) };
     match (field.show, &value) {
-        (Show::Packet, Value::Bytes(data)) => write_packet(out, section, data),
+        (Show::Packet, Value::Bytes(data)) => write_packet(out, section, data, context),
         // The schema was checked: the number has 32 bits.
         (Show::Ipv4, Value::Uint(address)) => write!(out, "{}", Ipv4Addr::from_bits(*address as u32)),
         (Show::Ipv4, &Value::Bytes(&[a, b, c, d])) => write!(out, "{}", Ipv4Addr::new(a, b, c, d)),
@@ -34,6 +39,12 @@ pub(crate) fn is_set(section: &Section<'_>, field: &Field, context: &Context<'_>
     }
 }
 
+/// Whether a field of `section` is shown as this word.
+pub(crate) fn is(section: &Section<'_>, field: &Field, word: &str, context: &Context<'_>) -> bool {
+    let mut text = String::new();
+    write(&mut text, section, field, context).is_ok() && text == word
+}
+
 fn write_plain(out: &mut dyn Write, value: &Value<'_>) -> fmt::Result {
     match value {
         Value::Uint(number) => write!(out, "{number}"),
@@ -44,8 +55,14 @@ fn write_plain(out: &mut dyn Write, value: &Value<'_>) -> fmt::Result {
     }
 }
 
-/// The siblings say what the data is; the schema was checked to have them.
-fn write_packet(out: &mut dyn Write, section: &Section<'_>, data: &[u8]) -> fmt::Result {
+/// The siblings say what the data is; the schema was checked to have them, but for those of a VLAN tag that is not in
+/// the data, `vlan_proto` and `vlan_tci`.
+fn write_packet(
+    out: &mut dyn Write,
+    section: &Section<'_>,
+    data: &[u8],
+    context: &Context<'_>,
+) -> fmt::Result {
     let sibling = |name| match section.field(name) {
         Some(Value::Uint(number)) => u32::try_from(number).unwrap_or(u32::MAX),
         _ => 0,
@@ -54,9 +71,11 @@ fn write_packet(out: &mut dyn Write, section: &Section<'_>, data: &[u8]) -> fmt:
     if data.is_empty() && original == 0 {
         return Ok(());
     }
-    let ethertype = u16::try_from(sibling("protocol")).unwrap_or(0);
-    let capture = Capture { bytes: data, link: sibling("link"), ethertype, original };
-    write!(out, "{}", Packet::decode(&capture))
+    let short = |name| u16::try_from(sibling(name)).unwrap_or(0);
+    let tag = Tag { ethertype: short("vlan_proto"), control: short("vlan_tci") };
+    let tag = (tag.ethertype != 0).then_some(tag);
+    let capture = Capture { bytes: data, link: sibling("link"), ethertype: short("protocol"), tag, original };
+    write!(out, "{}", Packet::decode(&capture).show(context.link_header))
 }
 
 /// The bits that the field has, without those of the sign's extension.
@@ -71,7 +90,7 @@ mod tests {
     use crate::{Layout, NoSymbols, Record, Schema, sample};
     use std::sync::Arc;
 
-    const CONTEXT: Context<'_> = Context { own_netns: Some(7), symbols: &NoSymbols };
+    const CONTEXT: Context<'_> = Context { own_netns: Some(7), symbols: &NoSymbols, link_header: false };
 
     /// The text of a field with these bytes, and whether it is set.
     fn shown(kind: Kind, show: Show, bytes: &[u8]) -> (String, bool) {
@@ -82,7 +101,7 @@ mod tests {
         let record = sample::Bytes::new(&layout).fixed(0, bytes).finish();
         let section = Record::parse(&record, &layout).unwrap().section(0).unwrap();
         let mut text = String::new();
-        write(&mut text, &section, &field).unwrap();
+        write(&mut text, &section, &field, &CONTEXT).unwrap();
         (text, is_set(&section, &field, &CONTEXT))
     }
 

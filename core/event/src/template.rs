@@ -4,6 +4,7 @@
 //! - `{field}`: the field, as its [`Show`](crate::Show) says.
 //! - `[...]`: only when every field in it is set (not 0, not empty, not the tracer's own namespace).
 //! - `[field?...]`: only when that field is set, whatever else stands in it.
+//! - `[field=word?...]`: only when that field is shown as this word.
 //! - `{{`, `}}`, `[[`, `]]`: the character itself. Groups do not nest.
 
 use std::{iter::Peekable, str::Chars, str::FromStr};
@@ -26,9 +27,16 @@ pub(crate) enum Piece {
 /// Pieces that are there or not, together. They are literals and fields only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Group {
-    /// The fields that must be set.
-    pub(crate) needs: Vec<String>,
+    /// What must be so.
+    pub(crate) needs: Vec<Need>,
     pub(crate) pieces: Vec<Piece>,
+}
+
+/// What a group needs of a field: to be set, or to be shown as a certain word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Need {
+    pub(crate) field: String,
+    pub(crate) word: Option<String>,
 }
 
 impl Template {
@@ -47,9 +55,12 @@ impl Template {
             match piece {
                 Piece::Literal(_) => vec![],
                 Piece::Field(name) => vec![name],
-                Piece::Group(group) => {
-                    group.needs.iter().map(String::as_str).chain(group.pieces.iter().flat_map(of)).collect()
-                }
+                Piece::Group(group) => group
+                    .needs
+                    .iter()
+                    .map(|need| need.field.as_str())
+                    .chain(group.pieces.iter().flat_map(of))
+                    .collect(),
             }
         }
         self.pieces.iter().flat_map(of)
@@ -105,7 +116,7 @@ impl Parser<'_> {
         self.next();
         let needs = match guard {
             Some(guard) => vec![guard],
-            None => pieces.iter().filter_map(Piece::field).map(str::to_owned).collect(),
+            None => pieces.iter().filter_map(Piece::field).map(Need::set).collect(),
         };
         if needs.is_empty() {
             return Err(self.error(start, TemplateReason::Unconditional));
@@ -113,19 +124,22 @@ impl Parser<'_> {
         Ok(Group { needs, pieces })
     }
 
-    /// The `field?` at a group's start, if it is there.
-    fn guard(&mut self) -> Option<String> {
+    /// The `field?` or `field=word?` at a group's start, if it is there.
+    fn guard(&mut self) -> Option<Need> {
         let mut ahead = self.rest.clone();
-        let mut name = String::new();
-        while let Some(c) = ahead.next_if(|c| is_name(*c)) {
-            name.push(c);
-        }
-        if name.is_empty() || ahead.next() != Some('?') {
-            return None;
-        }
-        self.column += name.len() + 1;
+        let name = |ahead: &mut Peekable<Chars<'_>>| {
+            let name: String = std::iter::from_fn(|| ahead.next_if(|c| is_name(*c))).collect();
+            (!name.is_empty()).then_some(name)
+        };
+        let field = name(&mut ahead)?;
+        let word = match ahead.next_if_eq(&'=') {
+            Some(_) => Some(name(&mut ahead)?),
+            None => None,
+        };
+        ahead.next_if_eq(&'?')?;
+        self.column += field.len() + word.as_ref().map_or(0, |word| word.len() + 1) + 1;
         self.rest = ahead;
-        Some(name)
+        Some(Need { field, word })
     }
 
     fn literal_or_field(&mut self, pieces: &mut Vec<Piece>) -> Result<(), TemplateError> {
@@ -184,6 +198,12 @@ impl Parser<'_> {
     }
 }
 
+impl Need {
+    fn set(field: &str) -> Need {
+        Need { field: field.to_owned(), word: None }
+    }
+}
+
 impl Piece {
     fn field(&self) -> Option<&str> {
         match self {
@@ -239,7 +259,7 @@ mod tests {
     fn pieces_are_in_order() {
         let template: Template = "a {b}[ c {d}][e? (f)]".parse().unwrap();
         let literal = |text: &str| Piece::Literal(text.into());
-        let group = |need: &str, pieces| Piece::Group(Group { needs: vec![need.into()], pieces });
+        let group = |need: &str, pieces| Piece::Group(Group { needs: vec![Need::set(need)], pieces });
         let expected = [
             literal("a "),
             Piece::Field("b".into()),
@@ -257,8 +277,19 @@ mod tests {
         let template: Template = "[[{{x}}]] {{{a}}}[ ]]{a}[[]".parse().unwrap();
         let literal = |text: &str| Piece::Literal(text.into());
         let a = Piece::Field("a".into());
-        let group = Group { needs: vec!["a".into()], pieces: vec![literal(" ]"), a.clone(), literal("[")] };
+        let group =
+            Group { needs: vec![Need::set("a")], pieces: vec![literal(" ]"), a.clone(), literal("[")] };
         assert_eq!(template.pieces(), [literal("[{x}] {"), a, literal("}"), Piece::Group(group)]);
+    }
+
+    #[test]
+    fn a_group_may_need_a_word() {
+        let template: Template = "[a=b?{c}][a={c}]".parse().unwrap();
+        let need = Need { field: "a".into(), word: Some("b".into()) };
+        let group = Group { needs: vec![need], pieces: vec![Piece::Field("c".into())] };
+        assert_eq!(template.pieces()[0], Piece::Group(group));
+        let Piece::Group(plain) = &template.pieces()[1] else { panic!() };
+        assert_eq!((plain.needs.len(), plain.pieces.len()), (1, 2));
     }
 
     #[test]

@@ -10,7 +10,7 @@
 
 use std::fmt::{self, Write};
 
-use crate::template::{Group, Piece};
+use crate::template::{Group, Need, Piece};
 use crate::{Context, Escaped, Event, Place, Section, show};
 
 /// Prints an event. Each line ends with a newline; sections that are absent or have nothing to say leave no trace.
@@ -94,11 +94,16 @@ fn write_pieces(
 ) -> fmt::Result {
     // The schema was checked: every field that its template names exists.
     let field = |name: &String| section.schema().field(name);
-    let is_set = |name: &String| field(name).is_some_and(|field| show::is_set(section, field, context));
+    let is_met = |need: &Need| {
+        field(&need.field).is_some_and(|field| match &need.word {
+            Some(word) => show::is(section, field, word, context),
+            None => show::is_set(section, field, context),
+        })
+    };
     pieces.iter().try_for_each(|piece| match piece {
         Piece::Literal(text) => out.write_str(text),
-        Piece::Field(name) => field(name).map_or(Ok(()), |field| show::write(out, section, field)),
-        Piece::Group(Group { needs, pieces }) if needs.iter().all(is_set) => {
+        Piece::Field(name) => field(name).map_or(Ok(()), |field| show::write(out, section, field, context)),
+        Piece::Group(Group { needs, pieces }) if needs.iter().all(is_met) => {
             write_pieces(out, pieces, section, context)
         }
         Piece::Group(_) => Ok(()),
@@ -127,7 +132,7 @@ mod tests {
     use crate::{NoSymbols, ProbeInfo, Record, header, sample};
 
     fn text(bytes: &[u8], probe: &ProbeInfo, own_netns: Option<u64>) -> String {
-        let context = Context { own_netns, symbols: &sample::Names };
+        let context = Context { own_netns, symbols: &sample::Names, link_header: false };
         let record = Record::parse(bytes, &probe.layout).unwrap();
         let mut text = String::new();
         write(&mut text, &Event { record, probe, context: &context }).unwrap();
@@ -194,7 +199,7 @@ mod tests {
     #[test]
     fn frames_without_a_name_are_addresses() {
         let probe = sample::probe();
-        let context = Context { own_netns: None, symbols: &NoSymbols };
+        let context = Context { own_netns: None, symbols: &NoSymbols, link_header: false };
         let bytes = sample::Bytes::new(&probe.layout).stack(&[0x1234]).finish();
         let record = Record::parse(&bytes, &probe.layout).unwrap();
         let mut text = String::new();

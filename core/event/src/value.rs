@@ -49,13 +49,21 @@ pub(crate) fn decode<'a>(field: &'a Field, section: &'a [u8]) -> Option<Value<'a
         Kind::Uint(_) => Value::Uint(little_endian(bytes)),
         Kind::Int(width) => Value::Int(sign_extended(bytes, *width)),
         Kind::Bytes(_) | Kind::Tail => Value::Bytes(bytes),
-        Kind::Str(_) => Value::Str(until_nul(bytes)),
+        Kind::Str(_) => Value::Str(text(bytes)),
         Kind::Enum { width, signed: true, names } => named(sign_extended(bytes, *width), names),
         Kind::Enum { names, .. } => {
             let number = little_endian(bytes);
             i64::try_from(number).map_or(Value::Uint(number), |value| named(value, names))
         }
     })
+}
+
+/// A string up to its NUL. One without had no room for all of it, and says so.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match until_nul(bytes) {
+        text if bytes.contains(&0) || bytes.is_empty() => text,
+        cut => Cow::Owned(format!("{cut}…")),
+    }
 }
 
 fn named(value: i64, names: &[(i64, String)]) -> Value<'_> {
@@ -113,6 +121,12 @@ mod tests {
         assert_eq!(value(kind(1, false), Show::Plain, &[2]), "Enum { value: 2, name: Some(\"two\") }");
         assert_eq!(value(kind(1, false), Show::Plain, &[3]), "Enum { value: 3, name: None }");
         assert_eq!(value(kind(8, false), Show::Plain, &[0xff; 8]), format!("Uint({})", u64::MAX));
+    }
+
+    #[test]
+    fn a_string_without_an_end_was_cut() {
+        assert_eq!(value(Kind::Str(4), Show::Plain, b"abc\0"), "Str(\"abc\")");
+        assert_eq!(value(Kind::Str(4), Show::Plain, b"abcd"), "Str(\"abcd…\")");
     }
 
     #[test]

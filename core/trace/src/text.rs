@@ -102,7 +102,7 @@ mod tests {
             trim: Trim::Machinery,
         };
         let probes = Probes::new(vec![probe]);
-        let context = Context { own_netns: None, symbols: &NoSymbols };
+        let context = Context { own_netns: None, symbols: &NoSymbols, link_header: false };
         let mut bytes = [0; 64];
         bytes[0] = 64;
         let event = probes.event(&bytes, &context).unwrap();

@@ -75,7 +75,10 @@ typedef long long __s64;
 #define IPV6 TAG("ipv6")
 #define MAC TAG("mac")
 #define NETNS TAG("netns")
-/* Packet bytes; the section also has `link`, `protocol` (BE16) and `orig_len`. */
+/*
+ * Packet bytes; the section also has `link`, `protocol` (BE16) and `orig_len`. It may have `vlan_proto` (BE16) and
+ * `vlan_tci`: a tag that is not in the bytes, if the first is not 0.
+ */
 #define PACKET TAG("packet")
 /* On packet bytes: no more than this option says are used, and room is kept for no more. */
 #define AT_MOST(name) TAG("max:" name)
@@ -136,6 +139,20 @@ static long (*bpf_loop)(__u32 n, void *callback, void *ctx, __u64 flags) = (void
 #endif
 
 /*
+ * A bitfield, at most 64 bits with its neighbours, behind a typed pointer; 0 where it cannot be
+ * read. The numbers are those of `enum bpf_field_info_kind` in libbpf's bpf_core_read.h.
+ */
+#define LOAD_BITS(pointer, field)                                                 \
+	({                                                                        \
+		__u64 bits_ = 0;                                                  \
+		bpf_probe_read_kernel(&bits_, __builtin_preserve_field_info((pointer)->field, 1), \
+				      (const char *)(pointer) +                   \
+					      __builtin_preserve_field_info((pointer)->field, 0)); \
+		bits_ <<= __builtin_preserve_field_info((pointer)->field, 4);     \
+		bits_ >> __builtin_preserve_field_info((pointer)->field, 5);      \
+	})
+
+/*
  * A pointer as a number, for arithmetic in a loop: the verifier follows every step of a pointer that
  * it knows the type of, and would not see an end.
  */
@@ -144,6 +161,9 @@ static long (*bpf_loop)(__u32 n, void *callback, void *ctx, __u64 flags) = (void
 		const void *pointer_ = (pointer);                                 \
 		PEEK(__u64, &pointer_);                                           \
 	})
+
+/* Bytes from the start of its KERNEL struct to this field: a constant when loaded. */
+#define OFFSET(field) __builtin_preserve_field_info(field, 0)
 
 /* Whether the running kernel has this field of a KERNEL struct: a constant when loaded. */
 #define HAS_FIELD(field) __builtin_preserve_field_info(field, 2)

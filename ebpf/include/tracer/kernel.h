@@ -42,6 +42,7 @@ struct sock {
 } KERNEL;
 
 struct sk_buff {
+	struct sk_buff *next;
 	struct net_device *dev;
 	struct sock *sk;
 	__u8 *head;
@@ -54,6 +55,14 @@ struct sk_buff {
 	__u16 protocol;
 	__u16 mac_header;
 	__u16 network_header;
+	/* Where the linear part's memory ends, from `head`: the shared info is there. */
+	__u32 end;
+	__u16 vlan_proto;
+	__u16 vlan_tci;
+	/* Since 6.2: both of these, 0 if there is no tag; */
+	__u32 vlan_all;
+	/* until 6.1: whether there is one. */
+	__u8 vlan_present : 1;
 } KERNEL;
 
 struct nf_hook_state {

@@ -53,9 +53,12 @@ impl Case {
         Ok(cases)
     }
 
-    /// Whether the case is for this kernel.
-    pub(crate) fn is_for(&self, version: Version) -> bool {
-        self.kernels.is_empty() || self.kernels.iter().any(|name| name == version.name)
+    /// Whether the case is for this kernel; `asked` when the kernel was named on the command line.
+    pub(crate) fn is_for(&self, version: Version, asked: bool) -> bool {
+        if self.kernels.is_empty() {
+            return asked || version.usual;
+        }
+        self.kernels.iter().any(|name| name == version.name)
     }
 
     /// The shell text of a section.
@@ -201,8 +204,12 @@ mod tests {
         assert_eq!((case.limit, case.ready, case.ends_itself), (90, true, true));
         assert_eq!(case.script("setup"), "A=1\n");
         assert_eq!(case.script("tracer"), "tracer collect\n");
-        assert!(case.is_for(Version::named("6.1").unwrap()));
-        assert!(!case.is_for(Version::named("6.12").unwrap()));
+        let is_for = |case: &Case, name, asked| case.is_for(Version::named(name).unwrap(), asked);
+        assert!(is_for(&case, "6.1", false));
+        assert!(!is_for(&case, "6.12", true));
+        let everywhere = Case::parse("drop", &CASE.replace("kernels = 6.1\n", "")).unwrap();
+        assert!(is_for(&everywhere, "6.12", false) && is_for(&everywhere, "5.10", true));
+        assert!(!is_for(&everywhere, "5.10", false));
     }
 
     #[test]

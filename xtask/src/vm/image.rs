@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -114,6 +114,7 @@ pub(crate) fn write_payload(payload: &Payload<'_>, tree: &Path) -> Result<()> {
     fs::copy(payload.tracer, &tracer).with_context(|| format!("cannot copy {}", payload.tracer.display()))?;
     fs::set_permissions(&tracer, fs::Permissions::from_mode(0o755))?;
     fs::copy(test::traffic()?, tree.join("bin/tracer-traffic")).context("cannot copy tracer-traffic")?;
+    write_types(&scripts.join("btf"), &tree.join("btf"))?;
     fs::create_dir_all(tree.join("cases"))?;
     for (index, case) in payload.cases.iter().enumerate() {
         let folder = tree.join("cases").join(format!("{index:03}"));
@@ -121,6 +122,20 @@ pub(crate) fn write_payload(payload: &Payload<'_>, tree: &Path) -> Result<()> {
         for (name, text) in case.scripts() {
             fs::write(folder.join(name), text)?;
         }
+    }
+    Ok(())
+}
+
+/// Types of kernel modules, for kernels that have no BTF of them: C files, compiled to what `tracer --btf` takes.
+fn write_types(sources: &Path, into: &Path) -> Result<()> {
+    fs::create_dir_all(into)?;
+    for entry in fs::read_dir(sources).with_context(|| format!("cannot read {}", sources.display()))? {
+        let source = entry?.path();
+        let name = source.file_stem().unwrap_or_default();
+        // `with_extension` would take the version's last number for one.
+        let object = into.join(format!("{}.o", name.to_string_lossy()));
+        let mut clang = Command::new(setup::clang().context("there is no clang: run `cargo xtask setup`")?);
+        command::quiet(clang.args(["-target", "bpf", "-g", "-c"]).arg(&source).arg("-o").arg(&object))?;
     }
     Ok(())
 }

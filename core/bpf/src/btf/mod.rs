@@ -78,6 +78,16 @@ impl Btf {
         Self::parse_with(data, Some(base))
     }
 
+    /// Parses a BTF out of a file that does not say which it is: a split that continues `base`, or
+    /// one that stands alone, whose strings begin with the empty one (a split's never do).
+    pub fn parse_either(data: Vec<u8>, base: Arc<Btf>) -> Result<Self, BtfError> {
+        let header = Header::parse(&data)?;
+        match data[header.strs].first() {
+            Some(0) | None => Self::parse(data),
+            Some(_) => Self::parse_split(data, base),
+        }
+    }
+
     fn parse_with(data: Vec<u8>, base: Option<Arc<Btf>>) -> Result<Self, BtfError> {
         let header = Header::parse(&data)?;
         let (first_id, first_str) = base.as_ref().map_or((1, 0), |b| (b.end_id(), b.first_str + b.str_len()));

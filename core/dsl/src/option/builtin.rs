@@ -27,7 +27,7 @@ fn global() -> [OptionDef; 2] {
     ]
 }
 
-fn collect() -> [OptionDef; 10] {
+fn collect() -> [OptionDef; 12] {
     let collect = [SubCommand::Collect];
     [
         OptionDef::new("collectors", "What to read at the probes", ValueType::List)
@@ -60,6 +60,18 @@ fn collect() -> [OptionDef; 10] {
         )
         .command_line_only()
         .on(collect),
+        OptionDef::new(
+            "btf",
+            "Take the types of a kernel module from a file, where the kernel (before 5.11) has none",
+            ValueType::Paths,
+        )
+        .value_name("MODULE=PATH")
+        .adding()
+        .command_line_only()
+        .on(collect),
+        OptionDef::new("link-header", "Show the link-layer header of packets too", ValueType::Flag)
+            .short('e')
+            .on(collect),
         OptionDef::new("ready-file", "Create this file once all probes are attached", ValueType::Path)
             .command_line_only()
             .on(collect),

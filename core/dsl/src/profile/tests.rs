@@ -145,7 +145,7 @@ error: unknown key `nft-verdict` in `[collect]`
   | ^^^^^^^^^^^
   |
   = help: did you mean `nft_verdicts`?
-  = help: known: collectors, probes, stop_after, attach, ring_size, nft_verdicts, x_flag, x_time, x_text"
+  = help: known: collectors, probes, stop_after, link_header, attach, rate, fail_on_loss, ring_size, nft_verdicts, x_flag, x_time, x_text"
     );
 }
 

@@ -34,21 +34,37 @@ impl fmt::Display for Mac {
     }
 }
 
-/// A VLAN tag.
+/// A VLAN tag as a device keeps it, apart from the packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tag {
+    /// Its EtherType: 0x8100 or 0x88a8.
+    pub ethertype: u16,
+    /// Priority (3 bits), drop eligibility (1 bit) and VLAN (12 bits).
+    pub control: u16,
+}
+
+/// A VLAN tag in its place in the packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Vlan {
     /// The VLAN, 0 to 4095.
     pub id: u16,
     /// The priority code point, 0 to 7.
     pub priority: u8,
+    /// Whether it may be dropped before others.
+    pub drop_eligible: bool,
+    /// What follows it.
+    pub ethertype: u16,
 }
 
 impl Vlan {
-    /// The tag, and the EtherType behind it.
-    pub(super) fn read(input: &mut Input<'_>) -> Result<(Vlan, u16), Flaw> {
+    pub(super) fn read(input: &mut Input<'_>) -> Result<Vlan, Flaw> {
         let [a, b, c, d] = input.take()?;
-        let vlan = Vlan { id: u16::from_be_bytes([a & 0x0f, b]), priority: a >> 5 };
-        Ok((vlan, u16::from_be_bytes([c, d])))
+        Ok(Vlan::new(u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
+    }
+
+    pub(super) fn new(control: u16, ethertype: u16) -> Vlan {
+        let [first, _] = control.to_be_bytes();
+        Vlan { id: control & 0xfff, priority: first >> 5, drop_eligible: control & 0x1000 != 0, ethertype }
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Flaw {
     Short,
     /// A field has a value that makes no sense; this one.
     Malformed(&'static str),
+    /// Labels or tunnels go on, but deeper than anybody means it.
+    Deep,
 }
 
 impl<'a> Input<'a> {
@@ -81,6 +83,7 @@ impl fmt::Display for Flaw {
             Flaw::Truncated => f.write_str("[truncated]"),
             Flaw::Short => f.write_str("[short]"),
             Flaw::Malformed(what) => write!(f, "[malformed {what}]"),
+            Flaw::Deep => f.write_str("[nested deeper]"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{fmt, net::Ipv6Addr};
 
 use super::input::{Flaw, Input};
+use super::names;
 use super::text::Protocol;
 
 /// An IPv6 header.
@@ -37,13 +38,6 @@ pub struct Fragment {
     pub more: bool,
 }
 
-const HOP_BY_HOP: u8 = 0;
-const ROUTING: u8 = 43;
-const FRAGMENT: u8 = 44;
-const AUTHENTICATION: u8 = 51;
-const DESTINATION: u8 = 60;
-const MOBILITY: u8 = 135;
-
 impl Ipv6 {
     /// The fixed header.
     pub(super) fn read(input: &mut Input<'_>) -> Result<Ipv6, Flaw> {
@@ -70,30 +64,29 @@ impl Ipv6 {
             fragment: None,
         })
     }
+}
 
-    /// Goes to what follows the extension headers. Each has at least 8 bytes, so this ends with the data.
-    pub(super) fn extensions(&mut self, input: &mut Input<'_>) -> Result<(), Flaw> {
-        while matches!(
-            self.protocol,
-            HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION | MOBILITY
-        ) {
-            let [next, len, rest @ ..] = input.peek::<8>()?;
-            let len = usize::from(len);
-            input.skip(match self.protocol {
-                FRAGMENT => 8,
-                AUTHENTICATION => (len + 2) * 4,
-                _ => (len + 1) * 8,
-            })?;
-            if self.protocol == FRAGMENT {
-                self.fragment = Some(Fragment::new(rest));
-            }
-            self.protocol = next;
-            if self.fragment.is_some_and(|fragment| fragment.offset != 0) {
-                break;
-            }
+/// Goes to what follows the extension headers, each of which has at least 8 bytes, so this ends with the data.
+/// `protocol` is the first one, and becomes what follows. The fragment header is known also where a later one is not
+/// whole.
+pub(super) fn extensions(
+    protocol: &mut u8,
+    input: &mut Input<'_>,
+) -> Result<Option<Fragment>, (Flaw, Option<Fragment>)> {
+    let mut fragment: Option<Fragment> = None;
+    while names::is_extension(*protocol) && fragment.is_none_or(|fragment| fragment.offset == 0) {
+        let [next, len, rest @ ..] = input.peek::<8>().map_err(|flaw| (flaw, fragment))?;
+        let bytes = match *protocol {
+            names::FRAGMENT => 8,
+            _ => (usize::from(len) + 1) * 8,
+        };
+        input.skip(bytes).map_err(|flaw| (flaw, fragment))?;
+        if *protocol == names::FRAGMENT {
+            fragment = Some(Fragment::new(rest));
         }
-        Ok(())
+        *protocol = next;
     }
+    Ok(fragment)
 }
 
 impl Fragment {

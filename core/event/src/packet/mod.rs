@@ -1,34 +1,54 @@
 //! Packet data to headers, headers to text. Decoding is apart from printing, so that JSON, filters and statistics read
 //! the same [`Packet`] that the text shows.
 //!
+//! A packet is a chain: where a tunnel carries another packet, that one is decoded as a [`Packet`] of its own
+//! ([`Packet::inner`]). In text the two are parted by ` | `, the outer one first:
+//!
+//! ```text
+//! 10.0.0.1 > 10.0.0.2 ttl 64 tos 0x0 id 7 off 0 len 56 proto GRE (47) key 5 | 192.168.0.1.1000 > 192.168.0.2.80 ttl ...
+//! ```
+//!
 //! Why not a crate: data may be cut at any byte, by our capture or by whoever sent it, and then everything before the
 //! cut counts, with a word on why it ends there; `etherparse` decodes whole headers or says no. Here a protocol is a
 //! small file: `read` takes its header off the input, `Display` is its text.
 
 mod arp;
+mod decode;
 mod ethernet;
+mod gre;
 mod icmp;
 mod input;
+mod ipsec;
 mod ipv4;
 mod ipv6;
+mod mpls;
 mod names;
+mod overlay;
 mod ports;
+mod sctp;
 mod tcp;
 mod text;
 mod udp;
 
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+mod tunnel_tests;
 
 pub use arp::{Arp, Parties};
-pub use ethernet::{Ethernet, Mac, Vlan};
+pub use ethernet::{Ethernet, Mac, Tag, Vlan};
+pub use gre::Gre;
 pub use icmp::{Echo, Icmp};
 pub use input::Flaw;
-use input::Input;
+pub use ipsec::{Ah, Esp};
 pub use ipv4::Ipv4;
 pub use ipv6::{Fragment, Ipv6};
+pub use mpls::Label;
+pub use overlay::Overlay;
 pub use ports::Ports;
-pub use tcp::Tcp;
+pub use sctp::{Chunk, Sctp};
+pub use tcp::{Tcp, TcpOption, TcpOptions};
+pub use text::Shown;
 pub use udp::Udp;
 
 /// Captured data, and what was known about it where it was captured.
@@ -40,6 +60,8 @@ pub struct Capture<'a> {
     pub link: u32,
     /// The EtherType of [`RAW`] data; 0 where it is not known.
     pub ethertype: u16,
+    /// A VLAN tag that is not in the data, because a device took it off or will put it in.
+    pub tag: Option<Tag>,
     /// Bytes that the packet had from the start of the data.
     pub original: u32,
 }
@@ -52,24 +74,32 @@ pub const RAW: u32 = 101;
 /// The headers of a packet, as far as they are there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packet {
-    /// The Ethernet header.
+    /// The Ethernet header, as it is on the wire: its EtherType is that of a tag which is not in the data.
     pub ethernet: Option<Ethernet>,
-    /// VLAN tags in the data, outermost first.
+    /// VLAN tags, outermost first, the one that is not in the data included.
     pub vlans: Vec<Vlan>,
+    /// The MPLS label stack, top first.
+    pub labels: Vec<Label>,
     /// The network header, or what stands in its place.
     pub network: Network,
+    /// The IPsec authentication header, which stands before the transport header.
+    pub ah: Option<Ah>,
     /// Of the protocols that have them, also where the rest of their header is missing.
     pub ports: Option<Ports>,
     /// The transport header.
     pub transport: Option<Transport>,
-    /// Why the headers end here.
+    /// The header of a tunnel over UDP.
+    pub overlay: Option<Overlay>,
+    /// The packet that a tunnel carries.
+    pub inner: Option<Box<Packet>>,
+    /// Why the headers end here; [`Packet::end`] also looks inside.
     pub flaw: Option<Flaw>,
 }
 
 /// What a packet has behind its link header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Network {
-    /// It ends before that.
+    /// It ends before that, or nothing says what it is.
     Nothing,
     /// A link type that is not decoded.
     Link(u32),
@@ -94,102 +124,27 @@ pub enum Transport {
     Udp(Udp),
     /// ICMP or ICMPv6.
     Icmp(Icmp),
+    /// SCTP.
+    Sctp(Sctp),
+    /// GRE.
+    Gre(Gre),
+    /// IPsec's encrypted payload.
+    Esp(Esp),
 }
 
 impl Packet {
-    /// More tags than this are no packet but an attempt to make a long line.
-    const MAX_VLANS: usize = 4;
-
     /// Decodes as much as there is.
     pub fn decode(capture: &Capture<'_>) -> Packet {
-        let mut packet = Packet {
-            ethernet: None,
-            vlans: Vec::new(),
-            network: Network::Nothing,
-            ports: None,
-            transport: None,
-            flaw: None,
-        };
-        packet.flaw = packet.link(capture).err();
-        packet
+        decode::packet(capture)
     }
 
-    fn link(&mut self, capture: &Capture<'_>) -> Result<(), Flaw> {
-        let mut input = Input::new(capture.bytes, capture.original);
-        match capture.link {
-            ETHERNET => {
-                let ethernet = Ethernet::read(&mut input)?;
-                let ethertype = ethernet.ethertype;
-                self.ethernet = Some(ethernet);
-                self.network(ethertype, input)
-            }
-            RAW if capture.ethertype == 0 => {
-                let ethertype = match input.peek::<1>()?[0] >> 4 {
-                    4 => names::IPV4,
-                    6 => names::IPV6,
-                    _ => return Err(Flaw::Malformed("IP version")),
-                };
-                self.network(ethertype, input)
-            }
-            RAW => self.network(capture.ethertype, input),
-            link => {
-                self.network = Network::Link(link);
-                Ok(())
-            }
-        }
+    /// This packet and those inside it, from the outside in.
+    pub fn levels(&self) -> impl Iterator<Item = &Packet> {
+        std::iter::successors(Some(self), |packet| packet.inner.as_deref())
     }
 
-    fn network(&mut self, mut ethertype: u16, mut input: Input<'_>) -> Result<(), Flaw> {
-        self.network = Network::EtherType(ethertype);
-        while names::is_vlan(ethertype) && self.vlans.len() < Packet::MAX_VLANS {
-            let (vlan, inner) = Vlan::read(&mut input)?;
-            self.vlans.push(vlan);
-            self.network = Network::EtherType(inner);
-            ethertype = inner;
-        }
-        match ethertype {
-            names::IPV4 => self.ipv4(input),
-            names::IPV6 => self.ipv6(input),
-            names::ARP => {
-                self.network = Network::Arp(Arp::read(&mut input)?);
-                Ok(())
-            }
-            // Below this it is the length of an 802.3 frame.
-            0..0x600 if self.ethernet.is_some() => {
-                self.network = Network::Ieee(ethertype);
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn ipv4(&mut self, mut input: Input<'_>) -> Result<(), Flaw> {
-        let (ip, rest) = Ipv4::read(&mut input)?;
-        let (protocol, first) = (ip.protocol, ip.offset == 0);
-        self.network = Network::Ipv4(ip);
-        input.payload(rest)?;
-        if first { self.transport(protocol, input) } else { Ok(()) }
-    }
-
-    fn ipv6(&mut self, mut input: Input<'_>) -> Result<(), Flaw> {
-        let mut ip = Ipv6::read(&mut input)?;
-        let extensions = ip.extensions(&mut input);
-        let (protocol, first) = (ip.protocol, ip.fragment.is_none_or(|fragment| fragment.offset == 0));
-        self.network = Network::Ipv6(ip);
-        extensions?;
-        if first { self.transport(protocol, input) } else { Ok(()) }
-    }
-
-    fn transport(&mut self, protocol: u8, mut input: Input<'_>) -> Result<(), Flaw> {
-        if names::has_ports(protocol) {
-            self.ports = Some(Ports::read(&mut input)?);
-        }
-        self.transport = match protocol {
-            names::TCP => Some(Transport::Tcp(Tcp::read(&mut input)?)),
-            names::UDP => Some(Transport::Udp(Udp::read(&mut input)?)),
-            names::ICMP | names::ICMPV6 => Some(Transport::Icmp(Icmp::read(&mut input, protocol)?)),
-            _ => None,
-        };
-        Ok(())
+    /// Why the headers end, here or inside, before the last one did.
+    pub fn end(&self) -> Option<Flaw> {
+        self.levels().find_map(|packet| packet.flaw)
     }
 }

@@ -14,7 +14,8 @@ pub struct Udp {
 impl Udp {
     /// What follows the ports.
     pub(super) fn read(input: &mut Input<'_>) -> Result<Udp, Flaw> {
-        Ok(Udp { length: u16::from_be_bytes(input.take()?) })
+        let [a, b, _checksum @ ..] = input.take::<4>()?;
+        Ok(Udp { length: u16::from_be_bytes([a, b]) })
     }
 }
 

@@ -1,0 +1,89 @@
+//! Guards: what a collector knows about the hits of a probe, whoever reads there. A hit at which
+//! the guard's field is absent is no event, and with some values of it an argument must not be
+//! touched: all readers get it as NULL then, and so what is derived from it.
+
+use tracer_bpf::insn::{Label, Width};
+
+use super::{Generator, frame};
+use crate::{
+    arguments::Origin,
+    error::ComposeError,
+    fragment::Wants,
+    shape::{Condition, Guard},
+};
+
+impl<'a> Generator<'a> {
+    /// The guards that have to stand before a function that wants this is called; all of those that
+    /// do not stand yet, without `wants`. `asked` are the conditions that were decided already.
+    pub(super) fn guards(
+        &mut self,
+        wants: Option<&Wants>,
+        asked: &[Condition<'a>],
+        filtered: Label,
+    ) -> Result<(), ComposeError> {
+        let shape = self.shape;
+        for (number, guard) in shape.guards.iter().enumerate() {
+            let concerned = wants.is_none_or(|wants| self.touches(wants, guard));
+            if concerned && !std::mem::replace(&mut self.guarded[number], true) {
+                self.part(&format!("guard {}.{}", guard.accessor.section, guard.accessor.field));
+                self.guard(guard, asked, filtered)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn guard(
+        &mut self,
+        guard: &Guard<'a>,
+        asked: &[Condition<'a>],
+        filtered: Label,
+    ) -> Result<(), ComposeError> {
+        // A condition on the same field has let some values pass only, and no absent one.
+        let known: Vec<_> = asked
+            .iter()
+            .filter(|c| c.fragment == guard.fragment && c.accessor.function == guard.accessor.function)
+            .collect();
+        let when = guard.when.iter().filter(|value| known.iter().all(|c| c.values.contains(value)));
+        let when: Vec<i64> = when.copied().collect();
+        let withheld = guard.withhold.as_ref().and_then(|ty| self.shape.arguments.index(ty));
+        let withheld = withheld.filter(|index| !when.is_empty() && !self.fetched[*index]);
+        if withheld.is_none() && !known.is_empty() {
+            return Ok(());
+        }
+        // On both paths behind the test, the same arguments are there.
+        if let Some(Origin::Derived { from, .. }) =
+            withheld.and_then(|index| self.shape.arguments.at(index)).map(|a| a.origin)
+        {
+            self.fetch(from)?;
+        }
+        self.value(guard.fragment, guard.accessor, filtered)?;
+        let Some(index) = withheld else { return Ok(()) };
+        let behind = self.asm.label();
+        self.asm.store_imm(Width::B8, 10, Self::argument(index), 0);
+        self.asm.load(Width::B8, 1, 10, frame::VALUE);
+        for value in when {
+            self.jump_if_value(value, behind);
+        }
+        self.fetch(index)?;
+        self.asm.place(behind);
+        self.nullable[index] = true;
+        Ok(())
+    }
+
+    /// Whether something that is wanted is withheld by the guard, or derived from what is.
+    fn touches(&self, wants: &Wants, guard: &Guard<'_>) -> bool {
+        let arguments = self.shape.arguments;
+        let Some(withheld) = guard.withhold.as_ref().and_then(|ty| arguments.index(ty)) else { return false };
+        let mut wanted = wants.members.iter().filter_map(|w| arguments.index(w.argument()?));
+        wanted.any(|mut index| {
+            while index != withheld {
+                match arguments.at(index).map(|a| a.origin) {
+                    // Origins lead to arguments before them.
+                    Some(Origin::Derived { from, .. }) => index = from,
+                    _ => return false,
+                }
+            }
+            true
+        })
+    }
+}
