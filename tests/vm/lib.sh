@@ -100,6 +100,8 @@ wait_for() { # SECONDS COMMAND...
 
 # A table that drops what comes for UDP port 9999, and nothing else.
 drop_udp_9999() {
+    # A burst must not end in the receiver's backlog, before it comes to a rule.
+    echo 100000 >/proc/sys/net/core/netdev_max_backlog
     nft -f - <<'RULES'
 table inet firewall {
     chain input {

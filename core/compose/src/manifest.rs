@@ -179,6 +179,15 @@ mod tests {
     }
 
     #[test]
+    fn an_option_may_have_a_name_of_its_own() {
+        let option =
+            "[[option]]\nname = \"bytes\"\nabout = \"z\"\nnumber = { min = 1, max = 9, default = 2 }\n";
+        let m = Manifest::parse(&format!("{MINIMAL}{option}flag = \"snaplen\"\n")).unwrap();
+        assert_eq!(m.options[0].flag.as_deref(), Some("snaplen"));
+        assert_eq!(Manifest::parse(&format!("{MINIMAL}{option}")).unwrap().options[0].flag, None);
+    }
+
+    #[test]
     fn refused() {
         let unknown = Manifest::parse(&format!("{MINIMAL}colour = 1\n")).unwrap_err();
         assert!(unknown.to_string().contains("unknown field `colour`"), "{unknown}");

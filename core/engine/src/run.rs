@@ -101,6 +101,7 @@ pub fn collect(
         let symbols = symbols.map_err(|error| Error::System { what: "cannot open /proc/kallsyms", error })?;
         raise_limits();
         let mut types = Types::new()?;
+        types.add_files(&request.btf)?;
         let mut ledger = Ledger::new(request.allow_system_changes);
         ledger.prepare(&collectors, &mut types, notify)?;
         let plan = Plan::new(request, catalog, &mut types)?;

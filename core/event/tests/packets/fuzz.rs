@@ -90,6 +90,30 @@ fn every_cut_is_told() {
     }
 }
 
+/// A tag that a device took off is shown where it was.
+#[test]
+fn a_tag_apart_is_as_if_it_were_in_the_data() {
+    let mut n = Numbers::new(5);
+    let mut tags = 0;
+    while tags < 500 {
+        let bytes = generate::frame(&mut n);
+        let original = u32::try_from(bytes.len()).unwrap();
+        let capture = Capture { bytes: &bytes, link: ETHERNET, ethertype: 0, tag: None, original };
+        let whole = Packet::decode(&capture);
+        let Some(first) = whole.vlans.first() else { continue };
+        tags += 1;
+        let tag = Tag {
+            ethertype: u16::from_be_bytes([bytes[12], bytes[13]]),
+            control: u16::from_be_bytes([bytes[14], bytes[15]]),
+        };
+        let apart = [&bytes[..12], &bytes[16..]].concat();
+        let capture = Capture { bytes: &apart, tag: Some(tag), original: original - 4, ..capture };
+        assert_eq!(Packet::decode(&capture), whole);
+        let capture = Capture { bytes: &apart[14..], link: RAW, ethertype: first.ethertype, ..capture };
+        assert_eq!(Packet::decode(&capture), Packet { ethernet: None, ..whole });
+    }
+}
+
 fn mutate(n: &mut Numbers, bytes: &mut Vec<u8>) {
     if bytes.is_empty() {
         return;
