@@ -102,6 +102,8 @@ wait_for() { # SECONDS COMMAND...
 drop_udp_9999() {
     # A burst must not end in the receiver's backlog, before it comes to a rule.
     echo 100000 >/proc/sys/net/core/netdev_max_backlog
+    # Nor in the sender's queue for a neighbour that is not known yet.
+    inside peer ping -c 1 -w 10 10.42.0.2 >/dev/null
     nft -f - <<'RULES'
 table inet firewall {
     chain input {
