@@ -46,7 +46,7 @@ impl Ledger {
         match types.function(TRACED)? {
             // Types out of a file do not say that the module is there.
             Some(traced) if !traced.from_file || btf::module_present(MODULE) => return Ok(()),
-            None if btf::module_present(MODULE) => return Err(no_types()),
+            None if btf::module_present(MODULE) || !describes_modules() => return Err(no_types()),
             _ => {}
         }
         if !self.consent {
@@ -126,6 +126,11 @@ fn tracing_is_on(symbols: &Symbols) -> bool {
         Ok(Some(on)) => on,
         _ => trace_rules().unwrap_or(false),
     }
+}
+
+/// Whether this kernel has types of modules: loading one that it has none of helps nobody.
+fn describes_modules() -> bool {
+    !btf::modules().is_empty() || btf::modules_loaded().is_ok_and(|loaded| loaded.is_empty())
 }
 
 /// A module that is there, on a kernel that does not describe the types of modules.

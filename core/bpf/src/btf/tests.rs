@@ -62,6 +62,17 @@ fn split(base: &Btf, inner: u32) -> Vec<u8> {
 }
 
 #[test]
+fn a_file_says_by_its_strings_whether_it_continues_a_base() {
+    let (b, inner, _) = base();
+    let base = Arc::new(Btf::parse(b.bytes()).unwrap());
+    let module = Btf::parse_either(split(&base, inner), base.clone()).unwrap();
+    assert!(module.base().is_some());
+    let alone = Btf::parse_either(base.bytes().to_vec(), base.clone()).unwrap();
+    assert!(alone.base().is_none());
+    assert_eq!(alone.own_ids(), base.own_ids());
+}
+
+#[test]
 fn a_split_continues_its_base() {
     let (b, inner, _) = base();
     let base = Arc::new(Btf::parse(b.bytes()).unwrap());
