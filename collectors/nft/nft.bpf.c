@@ -44,10 +44,11 @@ struct nft {
 	__u8 policy;
 	/* Whether there is no verdict, but the end of a chain's rules. */
 	__u8 chain_end;
-	char table[NAME_SIZE];
-	char chain[NAME_SIZE];
+	__u32 table TEXT;
+	__u32 chain TEXT;
 	/* The chain that a jump or goto leads to. */
-	char target[NAME_SIZE];
+	__u32 target TEXT;
+	char names[3 * NAME_SIZE] STRINGS;
 };
 
 /* 1, verdict and code; or 0 when this call of the function has nothing to say. */
@@ -104,7 +105,7 @@ READER(nft, struct nft_args *args, struct nft *out)
 	struct nft_base_chain *base;
 	struct nft_table *table;
 	struct net *net = NULL;
-	__u64 word = 0, chain;
+	__u64 word = 0, chain, used = 0;
 	__u32 verdict;
 	__s32 code;
 
@@ -137,20 +138,20 @@ READER(nft, struct nft_args *args, struct nft *out)
 		struct nft_chain *c = (void *)chain;
 
 		out->chain_handle = PEEK(__u64, (__u64)&c->handle);
-		COPY_STRING(out->chain, PEEK(__u64, (__u64)&c->name));
+		used = APPEND_TEXT(out, chain, names, used, NAME_SIZE, PEEK(__u64, (__u64)&c->name));
 	}
 	if (args->verdict && (verdict == verdict_jump || verdict == verdict_goto)) {
 		struct nft_chain *target = LOAD(args->verdict->chain);
 
-		COPY_STRING(out->target, LOAD(target->name));
+		used = APPEND_TEXT(out, target, names, used, NAME_SIZE, LOAD(target->name));
 	}
 
 	/* A jump never leaves the table, so the base chain's table is the chain's. */
-	COPY_STRING(out->table, LOAD(table->name));
+	used = APPEND_TEXT(out, table, names, used, NAME_SIZE, LOAD(table->name));
 	out->family = LOAD_BITS(table, family);
 	if (args->state)
 		out->hook = hook_of(out->family, LOAD(args->state->hook));
 	if (net)
 		out->netns = LOAD(net->ns.inum);
-	return PRESENT(out);
+	return USED(out, names, used);
 }

@@ -35,22 +35,29 @@ pub(crate) fn of_struct(
             return Err(refuse(member.name, "bitfields have no place in a section".into()));
         }
         let show = match tags.on(i) {
-            None => Show::Plain,
+            None | Some(TEXT) => Show::Plain,
             Some(tag) => tag.parse().map_err(|_| refuse(member.name, format!("unknown tag `{tag}`")))?,
         };
         let offset = member.bit_offset / 8;
         let mut kind = kind_of(btf, member.ty).map_err(|reason| refuse(member.name, reason))?;
-        if show == Show::Packet {
-            let Kind::Bytes(max) = kind else {
-                return Err(refuse(member.name, "packet data is an array of bytes".into()));
-            };
-            if i + 1 != members.len() {
-                return Err(refuse(member.name, "packet data comes last in its section".into()));
+        match (show, &kind) {
+            (Show::Packet, Kind::Bytes(max)) | (Show::Strings, Kind::Str(max)) => {
+                if i + 1 != members.len() {
+                    return Err(refuse(member.name, "it must be the last of its section".into()));
+                }
+                tail = Some((offset, Tail { max: *max }));
+                kind = Kind::Tail;
             }
-            tail = Some((offset, Tail { max }));
-            kind = Kind::Tail;
+            (Show::Packet, _) => return Err(refuse(member.name, "packet data is an array of bytes".into())),
+            (Show::Strings, _) => return Err(refuse(member.name, "strings are an array of characters".into())),
+            _ if tags.on(i) == Some(TEXT) && kind == Kind::Uint(4) => kind = Kind::Text,
+            _ if tags.on(i) == Some(TEXT) => return Err(refuse(member.name, "a text is a __u32".into())),
+            _ => {}
         }
         fields.push(Field { name: member.name.to_owned(), offset, kind, show });
+    }
+    if tail.is_none() && fields.iter().any(|f| f.kind == Kind::Text) {
+        return Err(refuse("", "a text needs an array of STRINGS at the end of its section".into()));
     }
     let (size, tail) = tail.map_or((size, None), |(offset, tail)| (offset, Some(tail)));
     let text = text.map(|t| place(name, t)).transpose()?;
@@ -100,6 +107,9 @@ fn enum_names(ty: &Type<'_>) -> Vec<(i64, String)> {
     let short = |n: &str| if all { n[prefix.len()..].to_owned() } else { n.to_owned() };
     ty.enumerators().map(|e| (e.value, short(e.name))).collect()
 }
+
+/// The tag of a number that refers to a string in the section's last array.
+const TEXT: &str = "text";
 
 /// Begins a tag that bounds an array by an option.
 const MAX: &str = "max:";

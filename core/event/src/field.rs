@@ -38,6 +38,9 @@ pub enum Kind {
         /// `i64::MAX` cannot be named.
         names: Vec<(i64, String)>,
     },
+    /// A string in the section's final array, as a 32-bit number: its place in the section, in bytes, in the lower half,
+    /// its length in the upper half. So a short name takes few bytes, and a long one fits.
+    Text,
     /// The final byte array of a tail section; the record carries its length.
     Tail,
 }
@@ -48,6 +51,7 @@ impl Kind {
         match *self {
             Kind::Uint(width) | Kind::Int(width) | Kind::Enum { width, .. } => Some(u32::from(width)),
             Kind::Bytes(len) | Kind::Str(len) => Some(len),
+            Kind::Text => Some(4),
             Kind::Tail => None,
         }
     }
@@ -61,6 +65,7 @@ impl fmt::Display for Kind {
             Kind::Bytes(len) => write!(f, "{len} bytes"),
             Kind::Str(len) => write!(f, "string of {len} bytes"),
             Kind::Enum { width, .. } => write!(f, "enum of {width} bytes"),
+            Kind::Text => f.write_str("string in the tail array"),
             Kind::Tail => f.write_str("tail array"),
         }
     }
@@ -89,10 +94,12 @@ pub enum Show {
     Packet,
     /// A network namespace's inode number. Unset where it is the tracer's own.
     Netns,
+    /// The final array that [`Kind::Text`] fields refer to; nothing by itself.
+    Strings,
 }
 
 impl Show {
-    const ALL: [Show; 9] = [
+    const ALL: [Show; 10] = [
         Show::Plain,
         Show::Hex,
         Show::Be16,
@@ -102,13 +109,14 @@ impl Show {
         Show::Mac,
         Show::Packet,
         Show::Netns,
+        Show::Strings,
     ];
 
     /// Whether a field of this kind can be shown this way.
     pub fn fits(self, kind: &Kind) -> bool {
         match self {
             Show::Plain => true,
-            Show::Hex => !matches!(kind, Kind::Str(_) | Kind::Enum { .. }),
+            Show::Hex => !matches!(kind, Kind::Str(_) | Kind::Text | Kind::Enum { .. }),
             Show::Be16 => *kind == Kind::Uint(2),
             Show::Be32 => *kind == Kind::Uint(4),
             Show::Ipv4 => matches!(kind, Kind::Uint(4) | Kind::Bytes(4)),
@@ -116,6 +124,7 @@ impl Show {
             Show::Mac => *kind == Kind::Bytes(6),
             Show::Packet => matches!(kind, Kind::Tail | Kind::Bytes(_)),
             Show::Netns => matches!(kind, Kind::Uint(4 | 8)),
+            Show::Strings => *kind == Kind::Tail,
         }
     }
 
@@ -135,6 +144,7 @@ impl Show {
             Show::Mac => "mac",
             Show::Packet => "packet",
             Show::Netns => "netns",
+            Show::Strings => "strings",
         }
     }
 }

@@ -50,6 +50,7 @@ pub(crate) fn decode<'a>(field: &'a Field, section: &'a [u8]) -> Option<Value<'a
         Kind::Int(width) => Value::Int(sign_extended(bytes, *width)),
         Kind::Bytes(_) | Kind::Tail => Value::Bytes(bytes),
         Kind::Str(_) => Value::Str(text(bytes)),
+        Kind::Text => Value::Str(String::from_utf8_lossy(referred(bytes, section)?)),
         Kind::Enum { width, signed: true, names } => named(sign_extended(bytes, *width), names),
         Kind::Enum { names, .. } => {
             let number = little_endian(bytes);
@@ -64,6 +65,13 @@ fn text(bytes: &[u8]) -> Cow<'_, str> {
         text if bytes.contains(&0) || bytes.is_empty() => text,
         cut => Cow::Owned(format!("{cut}…")),
     }
+}
+
+/// The bytes that a [`Kind::Text`] field refers to; `None` where they are not in the section.
+fn referred<'a>(field: &[u8], section: &'a [u8]) -> Option<&'a [u8]> {
+    let number = little_endian(field);
+    let (start, len) = (number & 0xffff, number >> 16);
+    section.get(start as usize..(start + len) as usize)
 }
 
 fn named(value: i64, names: &[(i64, String)]) -> Value<'_> {
@@ -127,6 +135,16 @@ mod tests {
     fn a_string_without_an_end_was_cut() {
         assert_eq!(value(Kind::Str(4), Show::Plain, b"abc\0"), "Str(\"abc\")");
         assert_eq!(value(Kind::Str(4), Show::Plain, b"abcd"), "Str(\"abcd…\")");
+    }
+
+    #[test]
+    fn a_text_is_where_the_field_says() {
+        let field = Field { name: "f".into(), offset: 0, kind: Kind::Text, show: Show::Plain };
+        let section = |place: u16, len: u16| [&place.to_le_bytes(), &len.to_le_bytes(), &b"onetwo"[..]].concat();
+        assert_eq!(decode(&field, &section(7, 3)), Some(Value::Str("two".into())));
+        assert_eq!(decode(&field, &section(0, 0)), Some(Value::Str("".into())));
+        assert_eq!(decode(&field, &section(7, 4)), None, "beyond the section");
+        assert_eq!(decode(&field, &section(u16::MAX, u16::MAX)), None);
     }
 
     #[test]

@@ -80,6 +80,12 @@ typedef long long __s64;
  * `vlan_tci`: a tag that is not in the bytes, if the first is not 0.
  */
 #define PACKET TAG("packet")
+/*
+ * Strings of any length: a section ends in an array of characters tagged STRINGS, and a __u32 tagged
+ * TEXT refers to one of them. See APPEND_TEXT.
+ */
+#define TEXT TAG("text")
+#define STRINGS TAG("strings")
 /* On packet bytes: no more than this option says are used, and room is kept for no more. */
 #define AT_MOST(name) TAG("max:" name)
 
@@ -179,6 +185,28 @@ static long (*bpf_loop)(__u32 n, void *callback, void *ctx, __u64 flags) = (void
 		if (n_ == sizeof(array))                                          \
 			(array)[sizeof(array) - 1] = PEEK(char, from_ + sizeof(array) - 1); \
 		n_;                                                               \
+	})
+
+/*
+ * Appends a kernel string of less than `max` bytes to the section's last array, of which `used` bytes
+ * are taken, and makes a TEXT member refer to it. Gives the bytes that are taken now. The array has
+ * room for `max` bytes of each string that may be appended.
+ */
+#define APPEND_TEXT(out, member, array, used, max, address)                       \
+	({                                                                        \
+		__u64 at_ = (used);                                               \
+		BARRIER(at_);                                                     \
+		if (at_ <= sizeof((out)->array) - (max)) {                        \
+			long n_ = bpf_probe_read_kernel_str((out)->array + at_, max, \
+							    (const void *)(address)); \
+			if (n_ > 1 && n_ <= (max)) {                              \
+				/* Without the NUL: the length is known. */       \
+				(out)->member = (__u32)(n_ - 1) << 16 |           \
+						(__builtin_offsetof(__typeof__(*(out)), array) + at_); \
+				at_ += n_ - 1;                                    \
+			}                                                         \
+		}                                                                 \
+		at_;                                                              \
 	})
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
