@@ -31,6 +31,10 @@ mod helper {
     pub(super) const RINGBUF_OUTPUT: i32 = 130;
 }
 
+/// `BPF_RB_NO_WAKEUP`: whoever reads the ring looks into it by the clock. A wakeup is an interrupt on the traced
+/// CPU and a message to another one: it takes longer than the rest of the event (docs/performance.md).
+const NO_WAKEUP: i32 = 1;
+
 /// Offsets from the frame pointer, r10.
 mod frame {
     /// An accessor's value; the rings' key.
@@ -440,7 +444,7 @@ impl<'a> Generator<'a> {
         self.asm.mov_reg(2, 7);
         self.asm.alu(Alu::Add, 2, i32::from(SLOT_HEADER));
         self.asm.mov_reg(3, 8);
-        self.asm.mov(4, 0);
+        self.asm.mov(4, NO_WAKEUP);
         self.asm.call(helper::RINGBUF_OUTPUT);
         self.asm.jump_if(Cond::Ne, 0, 0, lost);
     }
