@@ -1,7 +1,12 @@
 //! The measurement. The references and tracer's program are at the function at the same time and so see the same packets
 //! at the same moment: a machine that is busy with something else slows all of them, and the ratios stay.
 
-use std::{io::Write as _, process::{Command, Stdio}};
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+    thread::sleep,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use tracer_kernel::{Program, limits::raise_limits, prog::enable_statistics};
@@ -62,15 +67,22 @@ fn measure(way: Way, title: &str, words: &str, to: To) -> Result<()> {
     let mut samples = Vec::new();
     for _ in 0..SAMPLES {
         references.make_room();
-        let programs = [&references.empty.program, &references.stack.program, &references.copy.program, &program];
+        let programs =
+            [&references.empty.program, &references.stack.program, &references.copy.program, &program];
         let before = programs.map(Counters::of);
         to.packets(PACKETS)?;
+        settle(programs[0])?;
         let after = programs.map(Counters::of);
         let mut cost = [0.0; 4];
         for (i, (before, after)) in before.into_iter().zip(after).enumerate() {
             let (before, after) = (before?, after?);
             let (runs, ns) = (after.runs - before.runs, after.ns - before.ns);
             ensure!(runs >= PACKETS, "{} ran {runs} times for {PACKETS} packets", programs[i].name());
+            ensure!(
+                runs < 2 * PACKETS,
+                "{} ran {runs} times: something else sends packets",
+                programs[i].name()
+            );
             cost[i] = ns as f64 / runs as f64;
         }
         samples.push(cost);
@@ -96,6 +108,18 @@ fn floor([empty, stack, copy, _]: &[f64; 4]) -> f64 {
     stack + copy - empty
 }
 
+/// Waits until no packet is on its way any more: on a busy machine the kernel puts some of them off.
+fn settle(program: &Program) -> Result<()> {
+    let mut runs = Counters::of(program)?.runs;
+    loop {
+        sleep(Duration::from_millis(50));
+        let now = Counters::of(program)?.runs;
+        if std::mem::replace(&mut runs, now) == now {
+            return Ok(());
+        }
+    }
+}
+
 struct Counters {
     runs: u64,
     ns: u64,
@@ -110,7 +134,8 @@ impl Counters {
 
 /// Puts 5,000 rules behind those of the chain; no packet gets that far.
 fn long_chain() -> Result<()> {
-    let mut nft = Command::new("nft").args(["-f", "-"]).stdin(Stdio::piped()).spawn().context("cannot start `nft`")?;
+    let mut nft =
+        Command::new("nft").args(["-f", "-"]).stdin(Stdio::piped()).spawn().context("cannot start `nft`")?;
     let mut rules = nft.stdin.take().context("nft was started with an input")?;
     for port in 10_001..=15_000 {
         writeln!(rules, "add rule inet bench input tcp dport {port} accept")?;

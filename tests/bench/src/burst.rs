@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn numbers_of_an_account() {
-        let said = "tracer: kprobe:f/stack: 5 hits = 1 filtered + 3 delivered + 1 lost; 0 more missed by the kernel";
+        let said =
+            "tracer: kprobe:f/stack: 5 hits = 1 filtered + 3 delivered + 1 lost; 0 more missed by the kernel";
         assert_eq!(before(said, "delivered").unwrap(), 3);
         assert_eq!(before(said, "lost; ").unwrap(), 1);
         assert!(before(said, "limited").is_err());

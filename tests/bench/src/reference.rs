@@ -61,8 +61,15 @@ impl References {
     /// `bytes` is the size of the copied record, which stays below a KiB or so.
     pub(crate) fn attach(way: Way, bytes: u32) -> Result<References> {
         let target = Target::new()?;
-        let spec =
-            MapSpec { name: "bench", kind: map::ARRAY, key_size: 4, value_size: 4096, max_entries: 1, flags: 0, inner: None };
+        let spec = MapSpec {
+            name: "bench",
+            kind: map::ARRAY,
+            key_size: 4,
+            value_size: 4096,
+            max_entries: 1,
+            flags: 0,
+            inner: None,
+        };
         let scratch = Map::create(&spec)?;
         let ring = Map::create(&MapSpec {
             kind: map::RINGBUF,

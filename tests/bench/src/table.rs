@@ -24,7 +24,10 @@ pub(crate) fn times(ratio: f64) -> String {
 /// Prints the head of a table.
 pub(crate) fn head(columns: &[&str]) {
     row(columns);
-    println!("|{}", columns.iter().enumerate().map(|(i, _)| if i == 0 { "---|" } else { "---:|" }).collect::<String>());
+    println!(
+        "|{}",
+        columns.iter().enumerate().map(|(i, _)| if i == 0 { "---|" } else { "---:|" }).collect::<String>()
+    );
 }
 
 /// Prints a row.

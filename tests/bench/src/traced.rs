@@ -64,7 +64,8 @@ impl Tracer {
 
     /// Ends it as ^C does; returns what it said.
     pub(crate) fn stop(mut self) -> Result<String> {
-        let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).context("a process has an id")?;
+        let pid =
+            i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).context("a process has an id")?;
         kill_process(pid, Signal::INT).context("cannot stop the tracer")?;
         let end = Instant::now() + PATIENCE;
         loop {
