@@ -2,6 +2,7 @@
 //! a build machine type the same words. It uses no crate of the workspace, because it must build before the BPF compiler
 //! is there to build those.
 
+mod bench;
 mod command;
 mod demo;
 mod place;
@@ -26,7 +27,9 @@ usage: cargo xtask TASK
     --tracer FILE        test this executable instead of building one
     --list               print the cases and stop
   vm --shell VERSION [--tracer FILE]
-                         a shell inside a guest with that kernel, tracer on its PATH; `exit` ends it";
+                         a shell inside a guest with that kernel, tracer on its PATH; `exit` ends it
+  bench kernel [--kernel VERSION...]
+                         what a hit costs in the kernel, next to programs that do nothing: see docs/performance.md";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -44,7 +47,7 @@ fn run(arguments: &[String]) -> Result<()> {
         Some((task, rest)) => (task.as_str(), rest),
         None => ("help", arguments),
     };
-    if task != "vm" && !rest.is_empty() {
+    if !matches!(task, "vm" | "bench") && !rest.is_empty() {
         bail!("`cargo xtask {task}` takes no arguments, and was given `{}`\n\n{USAGE}", rest.join(" "));
     }
     match task {
@@ -53,6 +56,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "demo" => demo::run(),
         "test" => test::run(),
         "vm" => vm::run(rest),
+        "bench" => bench::run(rest),
         "help" | "-h" | "--help" => {
             println!("{USAGE}");
             Ok(())

@@ -31,18 +31,20 @@ mod helper {
     pub(super) const RINGBUF_OUTPUT: i32 = 130;
 }
 
+/// `BPF_RB_NO_WAKEUP`: whoever reads the ring looks into it by the clock. A wakeup is an interrupt on the traced
+/// CPU and a message to another one: it takes longer than the rest of the event (docs/performance.md).
+const NO_WAKEUP: i32 = 1;
+
 /// Offsets from the frame pointer, r10.
 mod frame {
     /// An accessor's value; the rings' key.
     pub(super) const VALUE: i16 = -8;
     /// Presence bits.
     pub(super) const PRESENT: i16 = -16;
-    /// This CPU's number.
-    pub(super) const CPU: i16 = -24;
     /// The time, where the rate limit had to ask for it.
-    pub(super) const TIME: i16 = -32;
+    pub(super) const TIME: i16 = -24;
     /// Arguments, eight bytes each, downwards from here; the struct of the next call below them.
-    pub(super) const ARGUMENTS: i16 = -32;
+    pub(super) const ARGUMENTS: i16 = -24;
     /// A program has 512 bytes; what is left is the readers'.
     pub(super) const MAX: usize = 256;
 }
@@ -84,6 +86,8 @@ pub(crate) fn generate(shape: &Shape<'_>, layout: &Layout) -> Result<Driver, Com
         g.condition(condition, filtered)?;
     }
     g.guards(None, &shape.conditions, filtered)?;
+    g.part("admitted");
+    g.count(counter::ADMITTED);
     if let Some(rate) = shape.rate {
         g.part("rate limit");
         g.rate(rate, limited);
@@ -167,11 +171,9 @@ impl<'a> Generator<'a> {
         self.asm.mov_reg(6, 1);
         self.asm.call(helper::GET_SMP_PROCESSOR_ID);
         self.asm.jump_if(Cond::Ge, 0, imm(self.shape.cpus), end);
-        self.asm.store(Width::B8, 10, frame::CPU, 0);
         self.asm.alu(Alu::Mul, 0, imm(self.shape.slot_size(self.layout)));
         self.map(7, MapRef::Slots, PSEUDO_MAP_VALUE);
         self.asm.alu_reg(Alu::Add, 7, 0);
-        self.count(counter::HITS);
     }
 
     fn map(&mut self, register: u8, map: MapRef, kind: u8) {
@@ -190,7 +192,27 @@ impl<'a> Generator<'a> {
         self.asm.store(Width::B8, 7, counter, 1);
     }
 
-    /// Puts an argument on the stack, and before it those that it is derived from.
+    /// Whether an argument has its place on the stack. One that the context holds is loaded from there each time:
+    /// that is as near. Only where a guard may put NULL in its stead does it need a place.
+    fn is_kept(&self, index: usize, origin: &Origin) -> bool {
+        let arguments = self.shape.arguments;
+        let mut withheld = self.shape.guards.iter().filter_map(|g| arguments.index(g.withhold.as_ref()?));
+        matches!(origin, Origin::Derived { .. }) || withheld.any(|w| w == index)
+    }
+
+    /// An argument that was fetched, into a register.
+    fn load_argument(&mut self, register: u8, index: usize) -> Result<(), ComposeError> {
+        match self.shape.arguments.at(index).map(|a| &a.origin) {
+            Some(origin @ Origin::Parameter(n)) if !self.is_kept(index, origin) => {
+                let from = self.shape.attach.parameter(*n).ok_or(ComposeError::Parameter(*n))?;
+                self.asm.load(Width::B8, register, 6, from);
+            }
+            _ => self.asm.load(Width::B8, register, 10, Self::argument(index)),
+        }
+        Ok(())
+    }
+
+    /// Puts an argument on the stack if it is kept there, and before it those that it is derived from.
     fn fetch(&mut self, index: usize) -> Result<(), ComposeError> {
         let Some(argument) = self.shape.arguments.at(index) else { return Ok(()) };
         if std::mem::replace(&mut self.fetched[index], true) {
@@ -198,6 +220,7 @@ impl<'a> Generator<'a> {
         }
         let at = Self::argument(index);
         match argument.origin {
+            Origin::Parameter(_) if !self.is_kept(index, &argument.origin) => {}
             Origin::Parameter(n) => {
                 let from = self.shape.attach.parameter(n).ok_or(ComposeError::Parameter(n))?;
                 self.asm.load(Width::B8, 1, 6, from);
@@ -208,7 +231,7 @@ impl<'a> Generator<'a> {
                 self.nullable[index] = self.nullable[from];
                 if self.shape.build == Build::Direct {
                     let null = self.asm.label();
-                    self.asm.load(Width::B8, 1, 10, Self::argument(from));
+                    self.load_argument(1, from)?;
                     if self.nullable[from] {
                         self.asm.jump_if(Cond::Eq, 1, 0, null);
                     }
@@ -220,7 +243,7 @@ impl<'a> Generator<'a> {
                     self.asm.mov_reg(1, 10);
                     self.asm.alu(Alu::Add, 1, i32::from(at));
                     self.asm.mov(2, 8);
-                    self.asm.load(Width::B8, 3, 10, Self::argument(from));
+                    self.load_argument(3, from)?;
                     self.asm.alu(Alu::Add, 3, imm(member));
                     self.asm.call(helper::PROBE_READ_KERNEL);
                 }
@@ -241,14 +264,20 @@ impl<'a> Generator<'a> {
             }
             indices.push(index);
         }
-        // Gaps in the struct are part of what the function may read.
+        // Gaps in the struct, and what cannot be had, are part of what the function may read.
         for word in 0..size / 8 {
-            self.asm.store_imm(Width::B8, 10, base + 8 * word, 0);
+            let filled = wants.members.iter().zip(&indices).any(|(want, index)| {
+                let said = index.is_some() || !matches!(want.from, From::Argument(_));
+                said && want.size == 8 && want.offset == u32::from((8 * word).unsigned_abs())
+            });
+            if !filled {
+                self.asm.store_imm(Width::B8, 10, base + 8 * word, 0);
+            }
         }
         for (want, index) in wants.members.iter().zip(indices) {
             let width = Width::from_bytes(want.size).ok_or(ComposeError::Offset(want.size))?;
             match (index, &want.from) {
-                (Some(index), _) => self.asm.load(Width::B8, 1, 10, Self::argument(index)),
+                (Some(index), _) => self.load_argument(1, index)?,
                 // Constants: the verifier knows them and removes what they rule out.
                 (None, From::Option(name)) => self.asm.load64(1, self.shape.constant(fragment, name)),
                 (None, From::Symbol(name)) => self.asm.load64(1, self.shape.symbol(name)),
@@ -271,10 +300,17 @@ impl<'a> Generator<'a> {
         self.value(condition.fragment, condition.accessor, filtered)?;
         let wanted = self.asm.label();
         self.asm.load(Width::B8, 1, 10, frame::VALUE);
-        for value in &condition.values {
+        let (last, others) = condition.values.split_last().map_or((None, &[][..]), |(l, o)| (Some(*l), o));
+        for value in others {
             self.jump_if_value(*value, wanted);
         }
-        self.asm.jump(filtered);
+        match last.map(i32::try_from) {
+            Some(Ok(value)) => self.asm.jump_if(Cond::Ne, 1, value, filtered),
+            Some(Err(_)) | None => {
+                last.into_iter().for_each(|value| self.jump_if_value(value, wanted));
+                self.asm.jump(filtered);
+            }
+        }
         self.asm.place(wanted);
         Ok(())
     }
@@ -330,8 +366,8 @@ impl<'a> Generator<'a> {
         }
         self.asm.store(Width::B8, 7, at(header::TIME), 0);
         self.asm.store_imm(Width::B2, 7, at(header::PROBE), i32::from(self.shape.probe));
-        self.asm.load(Width::B8, 1, 10, frame::CPU);
-        self.asm.store(Width::B2, 7, at(header::CPU), 1);
+        self.asm.call(helper::GET_SMP_PROCESSOR_ID);
+        self.asm.store(Width::B2, 7, at(header::CPU), 0);
         self.asm.call(helper::GET_CURRENT_PID_TGID);
         self.asm.store(Width::B4, 7, at(header::PID), 0);
         self.asm.alu(Alu::Rsh, 0, 32);
@@ -440,7 +476,7 @@ impl<'a> Generator<'a> {
         self.asm.mov_reg(2, 7);
         self.asm.alu(Alu::Add, 2, i32::from(SLOT_HEADER));
         self.asm.mov_reg(3, 8);
-        self.asm.mov(4, 0);
+        self.asm.mov(4, NO_WAKEUP);
         self.asm.call(helper::RINGBUF_OUTPUT);
         self.asm.jump_if(Cond::Ne, 0, 0, lost);
     }

@@ -28,11 +28,11 @@ pub const SLOT_HEADER: i16 = 64;
 /// Bytes behind the last CPU's slot: the rate limit's second (since boot) and its number of events.
 const SHARED: u32 = 64;
 
-/// Offsets of the counters in a slot; `u64` each. For every slot at rest,
-/// hits = filtered + limited + delivered + lost.
+/// Offsets of the counters in a slot; `u64` each. Every hit is counted as filtered or as admitted,
+/// and at rest admitted = limited + delivered + lost; so hits = filtered + limited + delivered + lost.
 pub mod counter {
-    /// The program ran.
-    pub const HITS: i16 = 0;
+    /// All conditions were met. Not each hit, because most hits end at a condition: one count is enough for them.
+    pub const ADMITTED: i16 = 0;
     /// A condition was not met.
     pub const FILTERED: i16 = 8;
     /// Suppressed by a rate limit.

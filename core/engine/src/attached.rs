@@ -89,7 +89,7 @@ impl Live {
         let sum = |offset| by_cpu(offset).iter().sum();
         Ok(Counts {
             probe: self.name.clone(),
-            hits: sum(counter::HITS),
+            hits: sum(counter::ADMITTED) + sum(counter::FILTERED),
             filtered: sum(counter::FILTERED),
             limited: sum(counter::LIMITED),
             delivered: sum(counter::DELIVERED),

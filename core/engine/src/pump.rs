@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use tokio::sync::mpsc::UnboundedSender;
 use tracer_event::{Context, Event, Probes};
 use tracer_kernel::caps::keep_only;
@@ -23,6 +23,14 @@ use crate::{attached::Counts, source::Source};
 
 /// Records that are taken out of the ring before the sink is flushed.
 const BATCH: usize = 4096;
+
+/// How long this thread sleeps when there is nothing to drain. Programs do not wake it: a wakeup
+/// would cost the traced CPU more than the rest of the event (docs/performance.md). A ring holds
+/// what comes in that time many times over, and no eye sees the delay.
+const IDLE: Timespec = Timespec { tv_sec: 0, tv_nsec: 40_000_000 };
+
+/// How long records are left to gather once there are some.
+const GATHER: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
 /// What the pump tells the run. After each of these but `Enough` its thread is at its end.
 #[derive(Debug)]
@@ -145,15 +153,21 @@ fn work<Y: tracer_event::Symbols>(
             .map(|fd| PollFd::new(fd, PollFlags::IN))
             .chain([PollFd::new(wake, PollFlags::IN)])
             .collect();
-        match poll(&mut fds, None) {
-            // A stop and continue of the process interrupts the wait.
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+        wait(&mut fds, &IDLE)?;
+        // Whoever wants this to finish does not wait.
+        wait(&mut [PollFd::new(wake, PollFlags::IN)], &GATHER)?;
     }
     let counts = std::mem::take(&mut *progress.counts.lock().unwrap_or_else(PoisonError::into_inner));
     losses.rest(&counts, &probes, parts.sink.as_mut())?;
     parts.sink.finish()
+}
+
+fn wait(fds: &mut [PollFd<'_>], limit: &Timespec) -> io::Result<()> {
+    match poll(fds, Some(limit)) {
+        // A stop and continue of the process interrupts the wait.
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// One record: the loss before it, if there was one, then its event. Returns the number of events.

@@ -12,8 +12,8 @@ use crate::error::Error;
 pub trait Source: Send {
     /// What the records are of.
     fn probes(&self) -> Arc<Probes>;
-    /// Descriptors that become readable when there is something to drain; none for a source that
-    /// can always be drained.
+    /// Descriptors that are readable when there is something to drain; none for a source that can
+    /// always be drained. They need not wake who waits: it looks again after a while.
     fn wakeups(&self) -> Vec<BorrowedFd<'_>>;
     /// Hands over up to `max` records and returns their number; fewer than `max` means that there
     /// are no more for now.

@@ -7,8 +7,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::sys::{self, Attr, Command, Info};
 
+mod loaded;
 mod refusal;
 
+pub use loaded::loaded;
 use refusal::load_with_log;
 pub use refusal::{LoadError, btf_load};
 
@@ -285,10 +287,12 @@ struct ProgInfo {
     id: u32,
     tag: [u8; 8],
     lengths: [u32; 2],
-    // jited and xlated instructions, load time, uid and map count, map ids, name, ifindex and flags, netns,
-    // counts and addresses of ksyms, BTF and its tables, program tags: all zero, so the kernel copies none of
-    // them out.
-    unused: [u64; 21],
+    // jited and xlated instructions, load time, uid and map count, map ids: all zero, so the kernel copies
+    // none of them out.
+    unused: [u64; 5],
+    name: [u8; 16],
+    // ifindex and flags, netns, counts and addresses of ksyms, BTF and its tables, program tags: zero too.
+    unused_too: [u64; 14],
     run_time_ns: u64,
     run_cnt: u64,
     recursion_misses: u64,

@@ -17,6 +17,8 @@ pub(crate) enum Command {
     MapNextKey = 4,
     ProgLoad = 5,
     ProgTestRun = 10,
+    ProgNextId = 11,
+    ProgById = 13,
     ObjectInfo = 15,
     RawTracepointOpen = 17,
     BtfLoad = 18,

@@ -2,7 +2,7 @@
 //! be seen. `tests/vm/README.md` describes it for those who write cases.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -32,6 +32,8 @@ pub(crate) struct Case {
     scripts: [String; 4],
     /// What must be seen.
     pub(crate) expectations: Vec<Expectation>,
+    /// Programs that it needs beside tracer; not said in the file.
+    pub(crate) programs: Vec<PathBuf>,
 }
 
 impl Case {
@@ -51,6 +53,14 @@ impl Case {
         }
         cases.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(cases)
+    }
+
+    /// A scene that is no test: it stands in a file of its own, and needs these programs.
+    pub(crate) fn at(path: &Path, programs: Vec<PathBuf>) -> Result<Case> {
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let case = Case::parse(&stem, &text).with_context(|| path.display().to_string())?;
+        Ok(Case { programs, ..case })
     }
 
     /// Whether the case is for this kernel; `asked` when the kernel was named on the command line.
@@ -91,6 +101,7 @@ impl Case {
             ends_itself: false,
             scripts: Default::default(),
             expectations: Vec::new(),
+            programs: Vec::new(),
         };
         // Names go into shell text and folder names.
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);

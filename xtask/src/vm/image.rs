@@ -34,7 +34,7 @@ impl Images {
     pub(crate) fn make(kernel: &Kernel, payload: &Payload<'_>, folder: &Path) -> Result<Images> {
         let images =
             Images { initramfs: folder.join("initramfs.cpio"), payload: folder.join("payload.ext4") };
-        make_initramfs(kernel, payload.tracer, &folder.join("initramfs"), &images.initramfs)
+        make_initramfs(kernel, payload, &folder.join("initramfs"), &images.initramfs)
             .context("the guest's first file system cannot be made")?;
         make_payload(payload, &folder.join("payload"), &images.payload)
             .context("the guest's disk cannot be made")?;
@@ -42,7 +42,7 @@ impl Images {
     }
 }
 
-fn make_initramfs(kernel: &Kernel, tracer: &Path, tree: &Path, into: &Path) -> Result<()> {
+fn make_initramfs(kernel: &Kernel, payload: &Payload<'_>, tree: &Path, into: &Path) -> Result<()> {
     for folder in ["bin", "dev", "etc", "lib/modules", "payload", "proc", "run", "sbin", "sys", "tmp", "root"]
     {
         fs::create_dir_all(tree.join(folder))?;
@@ -61,7 +61,10 @@ fn make_initramfs(kernel: &Kernel, tracer: &Path, tree: &Path, into: &Path) -> R
         fs::copy(&program, tree.join("usr/sbin").join(name))?;
         files.extend(libraries(&program)?);
     }
-    files.extend(libraries(tracer)?);
+    files.extend(libraries(payload.tracer)?);
+    for program in payload.cases.iter().flat_map(|case| &case.programs) {
+        files.extend(libraries(program)?);
+    }
     for file in files {
         let target = tree.join(file.strip_prefix("/").unwrap_or(&file));
         fs::create_dir_all(target.parent().context("a library stands in a folder")?)?;
@@ -115,6 +118,11 @@ pub(crate) fn write_payload(payload: &Payload<'_>, tree: &Path) -> Result<()> {
     fs::set_permissions(&tracer, fs::Permissions::from_mode(0o755))?;
     fs::copy(test::traffic()?, tree.join("bin/tracer-traffic")).context("cannot copy tracer-traffic")?;
     write_types(&scripts.join("btf"), &tree.join("btf"))?;
+    for program in payload.cases.iter().flat_map(|case| &case.programs) {
+        let name = program.file_name().context("a program has a name")?;
+        fs::copy(program, tree.join("bin").join(name))
+            .with_context(|| format!("cannot copy {}", program.display()))?;
+    }
     fs::create_dir_all(tree.join("cases"))?;
     for (index, case) in payload.cases.iter().enumerate() {
         let folder = tree.join("cases").join(format!("{index:03}"));

@@ -1,0 +1,147 @@
+//! The measurement. The references and tracer's program are at the function at the same time and so see the same packets
+//! at the same moment: a machine that is busy with something else slows all of them, and the ratios stay.
+
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+    thread::sleep,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use tracer_kernel::{Program, limits::raise_limits, prog::enable_statistics};
+
+use crate::{
+    burst,
+    reference::{References, Way},
+    table::{self, median, times, us},
+    traced::Tracer,
+    traffic::{self, To},
+};
+
+/// Packets of a sample, and samples of a measurement.
+const PACKETS: u64 = 1000;
+const SAMPLES: usize = 7;
+/// Bytes of a record of the profile `nft-dropmon` with this traffic.
+const RECORD: u32 = 1024;
+
+/// What is measured: its title, tracer's arguments, and the packets.
+const MEASURED: [(&str, &str, To); 8] = [
+    ("nothing read", "collect -P kprobe:__nft_trace_packet", To::Drop),
+    ("stack", "collect -P kprobe:__nft_trace_packet/stack", To::Drop),
+    ("nft", "collect -c nft -P kprobe:__nft_trace_packet", To::Drop),
+    ("skb", "collect -c skb -P kprobe:__nft_trace_packet", To::Drop),
+    ("dev", "collect -c dev -P kprobe:__nft_trace_packet", To::Drop),
+    ("ns", "collect -c ns -P kprobe:__nft_trace_packet", To::Drop),
+    ("all four and the stack: nft-dropmon", DROPMON, To::Drop),
+    ("nft-dropmon, accepted packet", DROPMON, To::Accept),
+];
+const DROPMON: &str = "-p nft-dropmon collect";
+
+pub(crate) fn run() -> Result<()> {
+    raise_limits();
+    let _taker = traffic::listener()?;
+    // Neighbours get to know each other.
+    To::Drop.packets(10)?;
+    for way in [Way::Fentry, Way::Kprobe] {
+        println!("\nAttached by {}; µs per hit, medians of {SAMPLES} times {PACKETS} packets:\n", way.name());
+        table::head(&["program", "empty", "stack walk", "copy", "floor", "tracer", "/ empty", "/ floor"]);
+        for (title, words, to) in MEASURED {
+            measure(way, title, words, to)?;
+        }
+    }
+    burst::run()?;
+    long_chain()?;
+    println!("\nThe rules of the chain are 5,000 more now:\n");
+    table::head(&["program", "empty", "stack walk", "copy", "floor", "tracer", "/ empty", "/ floor"]);
+    measure(Way::Fentry, "nft-dropmon, accepted packet at the chain's head", DROPMON, To::Accept)?;
+    measure(Way::Fentry, "nft-dropmon, dropped packet at the chain's head", DROPMON, To::Drop)
+}
+
+/// One row.
+fn measure(way: Way, title: &str, words: &str, to: To) -> Result<()> {
+    let mut references = References::attach(way, RECORD)?;
+    let tracer = Tracer::start(&format!("{words} --attach {}", way.name()))?;
+    let program = tracer.program()?;
+    let statistics = enable_statistics().context("this kernel counts no time of programs")?;
+    let mut samples = Vec::new();
+    for _ in 0..SAMPLES {
+        references.make_room();
+        let programs =
+            [&references.empty.program, &references.stack.program, &references.copy.program, &program];
+        let before = programs.map(Counters::of);
+        to.packets(PACKETS)?;
+        settle(programs[0])?;
+        let after = programs.map(Counters::of);
+        let mut cost = [0.0; 4];
+        for (i, (before, after)) in before.into_iter().zip(after).enumerate() {
+            let (before, after) = (before?, after?);
+            let (runs, ns) = (after.runs - before.runs, after.ns - before.ns);
+            ensure!(runs >= PACKETS, "{} ran {runs} times for {PACKETS} packets", programs[i].name());
+            ensure!(
+                runs < 2 * PACKETS,
+                "{} ran {runs} times: something else sends packets",
+                programs[i].name()
+            );
+            cost[i] = ns as f64 / runs as f64;
+        }
+        samples.push(cost);
+    }
+    drop(statistics);
+    tracer.stop()?;
+    let of = |cost: fn(&[f64; 4]) -> f64| median(samples.iter().map(cost).collect());
+    table::row(&[
+        title.to_owned(),
+        us(of(|c| c[0])),
+        us(of(|c| c[1])),
+        us(of(|c| c[2])),
+        us(of(floor)),
+        us(of(|c| c[3])),
+        times(of(|c| c[3] / c[0])),
+        times(of(|c| c[3] / floor(c))),
+    ]);
+    Ok(())
+}
+
+/// An empty program, what the stack walk adds to it, and what the copy adds to it.
+fn floor([empty, stack, copy, _]: &[f64; 4]) -> f64 {
+    stack + copy - empty
+}
+
+/// Waits until no packet is on its way any more: on a busy machine the kernel puts some of them off.
+fn settle(program: &Program) -> Result<()> {
+    let mut runs = Counters::of(program)?.runs;
+    loop {
+        sleep(Duration::from_millis(50));
+        let now = Counters::of(program)?.runs;
+        if std::mem::replace(&mut runs, now) == now {
+            return Ok(());
+        }
+    }
+}
+
+struct Counters {
+    runs: u64,
+    ns: u64,
+}
+
+impl Counters {
+    fn of(program: &Program) -> Result<Counters> {
+        let info = program.info()?;
+        Ok(Counters { runs: info.run_count, ns: info.run_time_ns })
+    }
+}
+
+/// Puts 5,000 rules behind those of the chain; no packet gets that far.
+fn long_chain() -> Result<()> {
+    let mut nft =
+        Command::new("nft").args(["-f", "-"]).stdin(Stdio::piped()).spawn().context("cannot start `nft`")?;
+    let mut rules = nft.stdin.take().context("nft was started with an input")?;
+    for port in 10_001..=15_000 {
+        writeln!(rules, "add rule inet bench input tcp dport {port} accept")?;
+    }
+    drop(rules);
+    let status = nft.wait()?;
+    ensure!(status.success(), "`nft` failed: {status}");
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! `bench`: what tracing costs, in figures that can be compared on a busy machine. Not a test: a time says nothing true
+//! or false. The measuring itself is `tests/bench`, which runs in the guest.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::vm::{Case, Kernel, Scratch, Version};
+use crate::{command, place, setup, test, vm};
+
+/// Kernels that are measured if none is named: the two forms of the probed function.
+const KERNELS: [&str; 2] = ["6.1", "6.12"];
+
+/// `cargo xtask bench ARGUMENT...`
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let Some(("kernel", rest)) = arguments.split_first().map(|(what, rest)| (what.as_str(), rest)) else {
+        bail!("`bench` is followed by what to measure: there is `cargo xtask bench kernel`");
+    };
+    let mut names = Vec::new();
+    let mut rest = rest.iter();
+    while let Some(argument) = rest.next() {
+        ensure!(argument == "--kernel", "`bench kernel` has no option `{argument}`: there is --kernel");
+        names.push(rest.next().context("`--kernel` is followed by a version")?.as_str());
+    }
+    if names.is_empty() {
+        names.extend(KERNELS);
+    }
+    let versions = names.into_iter().map(Version::named).collect::<Result<Vec<_>>>()?;
+    setup::architecture()?;
+    setup::run()?;
+    let tracer = test::build()?;
+    let scene = Case::at(&place::workspace()?.join("tests/bench/kernel.case"), vec![build()?])?;
+    let scratch = Scratch::new()?;
+    let mut failed = Vec::new();
+    // One after another: two guests would disturb each other.
+    for version in versions {
+        let kernel = Kernel::cached(version)?;
+        vm::in_guest(&kernel, &tracer, vec![scene.clone()], &scratch, |scene, outcome| {
+            println!("\n## Linux {}\n{}", version.name, outcome.stdout.trim_end());
+            let complaints = outcome.complaints(scene);
+            if !complaints.is_empty() {
+                eprintln!("{}\n{}", complaints.join("\n"), outcome.details());
+                failed.push(version.name);
+            }
+        });
+    }
+    scratch.remove();
+    ensure!(failed.is_empty(), "the measurement failed on {}", failed.join(", "));
+    println!("\nThese tables are Markdown: they go into docs/performance.md as they are.");
+    Ok(())
+}
+
+fn build() -> Result<PathBuf> {
+    command::shown(command::cargo()?.args(["build", "--release", "--package", "tracer-bench"]))
+        .context("the measuring program cannot be built")?;
+    Ok(place::target()?.join("release/tracer-bench"))
+}
