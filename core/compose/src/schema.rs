@@ -49,7 +49,9 @@ pub(crate) fn of_struct(
                 kind = Kind::Tail;
             }
             (Show::Packet, _) => return Err(refuse(member.name, "packet data is an array of bytes".into())),
-            (Show::Strings, _) => return Err(refuse(member.name, "strings are an array of characters".into())),
+            (Show::Strings, _) => {
+                return Err(refuse(member.name, "strings are an array of characters".into()));
+            }
             _ if tags.on(i) == Some(TEXT) && kind == Kind::Uint(4) => kind = Kind::Text,
             _ if tags.on(i) == Some(TEXT) => return Err(refuse(member.name, "a text is a __u32".into())),
             _ => {}

@@ -140,7 +140,8 @@ mod tests {
     #[test]
     fn a_text_is_where_the_field_says() {
         let field = Field { name: "f".into(), offset: 0, kind: Kind::Text, show: Show::Plain };
-        let section = |place: u16, len: u16| [&place.to_le_bytes(), &len.to_le_bytes(), &b"onetwo"[..]].concat();
+        let section =
+            |place: u16, len: u16| [&place.to_le_bytes(), &len.to_le_bytes(), &b"onetwo"[..]].concat();
         assert_eq!(decode(&field, &section(7, 3)), Some(Value::Str("two".into())));
         assert_eq!(decode(&field, &section(0, 0)), Some(Value::Str("".into())));
         assert_eq!(decode(&field, &section(7, 4)), None, "beyond the section");
