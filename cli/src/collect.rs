@@ -89,7 +89,7 @@ fn complain(error: &Error) -> Exit {
         Error::Interrupted => format!("tracer: {error}"),
         other => format!("error: {other}"),
     };
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
     match error.class() {
         Class::Ended => Exit::Ok,
         Class::Failed => Exit::Failed,

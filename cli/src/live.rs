@@ -49,13 +49,14 @@ impl Live {
     /// A message, on a line of its own. That nobody reads it is no reason to stop tracing.
     pub(crate) fn say(&self, message: &str) {
         self.clear();
-        let _ = writeln!(io::stderr().lock(), "tracer: {message}");
+        // One write, so that a command of `--cmd`, which has the same standard error, is not in between.
+        let _ = io::stderr().lock().write_all(format!("tracer: {message}\n").as_bytes());
     }
 
     fn draw(&self, line: &str) {
         if let Ok(mut shown) = self.shown.try_lock() {
             let mut err = io::stderr().lock();
-            let _ = err.write_all(CLEAR).and_then(|()| write!(err, "{line}")).and_then(|()| err.flush());
+            let _ = err.write_all(&[CLEAR, line.as_bytes()].concat()).and_then(|()| err.flush());
             *shown = true;
         }
     }
