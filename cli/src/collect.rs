@@ -31,6 +31,9 @@ pub(crate) fn main() -> Exit {
             Asked::Clap(error) => {
                 // Clap knows the stream; a closed one is no news.
                 let _ = error.print();
+                if error.kind() == clap::error::ErrorKind::UnknownArgument {
+                    let _ = writeln!(io::stderr().lock(), "Known options: {}", known(&table));
+                }
                 Ok(if error.use_stderr() { Exit::Usage } else { Exit::Ok })
             }
         }
@@ -48,6 +51,12 @@ pub(crate) fn check(arguments: &[&str]) -> Result<(), String> {
         Ok(Asked::Clap(error)) => Err(error.to_string()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// All options of `collect`, for somebody who gave another.
+fn known(table: &OptionTable) -> String {
+    let names: Vec<String> = table.of(SubCommand::Collect).map(|o| format!("--{}", o.name)).collect();
+    names.join(", ")
 }
 
 fn catalog_and_options() -> Result<(Catalog, OptionTable), Error> {

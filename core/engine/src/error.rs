@@ -54,10 +54,12 @@ pub enum Error {
         help: String,
     },
     /// No way of attaching a probe worked.
-    #[error("cannot attach {probe}:{}", list(tried))]
+    #[error("cannot attach {probe}:{}{}", list(tried), help.map(|h| format!("\n  = help: {h}")).unwrap_or_default())]
     Attach {
         /// The probe.
         probe: String,
+        /// What to do, where something can be done.
+        help: Option<&'static str>,
         /// Each way that was tried, with the reason why it failed.
         tried: Vec<(String, String)>,
     },

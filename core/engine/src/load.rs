@@ -13,8 +13,8 @@ use tracer_compose::{
 };
 use tracer_event::{ProbeInfo, Tag, Trim};
 use tracer_kernel::{
-    Link, LoadError, Map, MapSpec, Place, Program, ProgramKind, ProgramSpec, Symbols, btf, map, prog,
-    prog::TracingPoint,
+    Link, LoadError, Map, MapSpec, Place, Program, ProgramKind, ProgramSpec, Symbols,
+    attach::kprobes_present, btf, map, prog, prog::TracingPoint,
 };
 
 use crate::{
@@ -124,7 +124,11 @@ impl<'a> Loader<'a> {
                 }
             }
         }
-        Err(Error::Attach { probe: probe.probe.to_string(), tried: refused })
+        let help = (!kprobes_present()).then_some(
+            "functions can be traced on a kernel that has kprobes (CONFIG_KPROBE_EVENTS), or that permits fentry \
+             programs",
+        );
+        Err(Error::Attach { probe: probe.probe.to_string(), help, tried: refused })
     }
 
     fn compose(
