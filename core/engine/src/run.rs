@@ -103,7 +103,7 @@ pub fn collect(
         let mut types = Types::new()?;
         types.add_files(&request.btf)?;
         let mut ledger = Ledger::new(request.allow_system_changes);
-        ledger.prepare(&collectors, &mut types, notify)?;
+        ledger.prepare(&collectors, &request.probes, &mut types, notify)?;
         let plan = Plan::new(request, catalog, &mut types)?;
         plan.notes.iter().for_each(|note| notify(Notice::Note(note.clone())));
         let (attached, ring) = attach(request, &plan, &types, &symbols, &mut signals).await?;
