@@ -83,7 +83,7 @@ fn run(request: &Request, catalog: &Catalog, fail_on_loss: bool) -> Result<Exit,
     let outcome = collect(request, catalog, sink, &mut |notice| live.tell(&notice))?;
     summarize(&outcome, &live);
     Ok(match outcome {
-        Outcome { malformed: 1.., .. } => Exit::Failed,
+        Outcome { malformed: 1.., .. } | Outcome { ended: Ended::OutputFailed(_), .. } => Exit::Failed,
         _ if fail_on_loss && outcome.lost() > 0 => Exit::Lost,
         _ => Exit::Ok,
     })
@@ -115,6 +115,7 @@ fn summarize(outcome: &Outcome, live: &Live) {
         Ended::Command(status) if status.success() => "the command ended".to_owned(),
         Ended::Command(status) => format!("the command ended ({status})"),
         Ended::OutputClosed => "the output was closed".to_owned(),
+        Ended::OutputFailed(error) => format!("error: cannot write events: {error}"),
     };
     let left = match outcome.left {
         0 => String::new(),

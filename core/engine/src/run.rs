@@ -76,6 +76,15 @@ pub enum Ended {
     Command(ExitStatus),
     /// Nobody reads the output any more.
     OutputClosed,
+    /// The output failed in another way: a full disk, for example.
+    OutputFailed(io::Error),
+}
+
+impl Ended {
+    /// That nobody reads any more is an end like others.
+    fn of_output(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::OutputClosed } else { Self::OutputFailed(error) }
+    }
 }
 
 /// Runs `collect`.
@@ -223,9 +232,11 @@ impl<'a> Flow<'a> {
             command.end().await;
         }
         let counts = self.attached.counts()?;
-        let ended = ended?;
-        if !matches!(ended, Ended::OutputClosed) {
-            self.rest(&counts, &mut signals, notify).await?;
+        let mut ended = ended?;
+        if !matches!(ended, Ended::OutputClosed | Ended::OutputFailed(_))
+            && let Some(error) = self.rest(&counts, &mut signals, notify).await?
+        {
+            ended = Ended::of_output(error);
         }
         undone?;
         stopped?;
@@ -271,7 +282,7 @@ impl<'a> Flow<'a> {
                 name = signals.next() => return Ok(Ended::Signal(name)),
                 word = self.words.recv() => return match word {
                     Some(Word::Enough) => Ok(Ended::Count),
-                    Some(Word::Failed(error)) => closed_or_failed(error).map(|()| Ended::OutputClosed),
+                    Some(Word::Failed(error)) => Ok(Ended::of_output(error)),
                     // It finishes only when it is told to; a thread that is gone has panicked.
                     Some(Word::Finished) | None => Err(Error::Output(io::Error::other("the output thread ended"))),
                 },
@@ -295,13 +306,13 @@ impl<'a> Flow<'a> {
     }
 
     /// Has the sink take what was on its way when the probes were detached. A sink that blocks is
-    /// waited for until the user does not want to wait.
+    /// waited for until the user does not want to wait. Returns the error of a sink that failed.
     async fn rest(
         &mut self,
         counts: &[Counts],
         signals: &mut Signals,
         notify: &mut dyn FnMut(Notice),
-    ) -> Result<(), Error> {
+    ) -> Result<Option<io::Error>, Error> {
         let finish = self.pump.finish(counts.to_vec());
         finish.map_err(|error| Error::System { what: "cannot wake the output thread", error })?;
         let delivered: u64 = counts.iter().map(|c| c.delivered).sum();
@@ -310,10 +321,10 @@ impl<'a> Flow<'a> {
             tokio::select! {
                 word = self.words.recv() => match word {
                     Some(Word::Enough) => {}
-                    Some(Word::Failed(error)) => return closed_or_failed(error),
-                    Some(Word::Finished) | None => return Ok(()),
+                    Some(Word::Failed(error)) => return Ok(Some(error)),
+                    Some(Word::Finished) | None => return Ok(None),
                 },
-                _ = signals.next() => return Ok(()),
+                _ = signals.next() => return Ok(None),
                 () = tokio::time::sleep(PATIENCE), if !told => {
                     told = true;
                     let (events, malformed) = self.seen();
@@ -322,11 +333,6 @@ impl<'a> Flow<'a> {
             }
         }
     }
-}
-
-/// That nobody reads any more is an end like others.
-fn closed_or_failed(error: io::Error) -> Result<(), Error> {
-    if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(Error::Output(error)) }
 }
 
 /// Why a run may have seen nothing: the likeliest reason that the counts allow.
