@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tracer_compose::counter;
 use tracer_event::Probes;
 use tracer_kernel::{Map, map::wait_for_running_programs};
+use tracer_trace::Account;
 
 use crate::{error::Error, load::Live, request::Way};
 
@@ -28,6 +29,14 @@ pub struct Counts {
     pub missed: Option<u64>,
     /// `lost` by CPU.
     pub lost_by_cpu: Vec<u64>,
+}
+
+impl Counts {
+    /// The same as outputs take it.
+    pub(crate) fn account(&self) -> Account {
+        let Self { hits, filtered, limited, delivered, lost, missed, .. } = *self;
+        Account { hits, filtered, limited, delivered, lost, missed }
+    }
 }
 
 /// The attached probes of a run.

@@ -101,7 +101,7 @@ impl<'a> Loader<'a> {
                     Ok((program, link, slots)) => {
                         return Ok(Live {
                             name: probe.probe.to_string(),
-                            info: info(probe, &image),
+                            info: info(probe, *way, &image),
                             way: *way,
                             module: probe.function.module.clone(),
                             refused,
@@ -301,7 +301,7 @@ enum Refusal {
     Fatal(Error),
 }
 
-fn info(probe: &PlannedProbe<'_>, image: &Image) -> ProbeInfo {
+fn info(probe: &PlannedProbe<'_>, way: Way, image: &Image) -> ProbeInfo {
     use tracer_dsl::probe::ProbeKind;
     let name = probe.probe.target.as_str().to_owned();
     ProbeInfo {
@@ -313,6 +313,7 @@ fn info(probe: &PlannedProbe<'_>, image: &Image) -> ProbeInfo {
             ProbeKind::Fexit => Tag::Fexit,
         },
         trim: Trim::Entry(name.clone()),
+        way: way.to_string(),
         name,
         layout: Arc::new(image.layout.clone()),
     }

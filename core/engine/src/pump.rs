@@ -11,13 +11,15 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc::UnboundedSender;
-use tracer_event::{Context, Event, Probes};
+use tracer_event::{Clock, ClockSample, Context, Event, Probes, Session};
 use tracer_kernel::caps::keep_only;
-use tracer_trace::{Loss, Sink};
+use tracer_trace::{Account, Loss, Sink};
 
 use crate::{attached::Counts, source::Source};
 
@@ -66,11 +68,18 @@ pub(crate) struct Parts<Y> {
     pub(crate) source: Box<dyn Source>,
     pub(crate) sink: Box<dyn Sink + Send>,
     pub(crate) symbols: Y,
-    pub(crate) own_netns: Option<u64>,
-    pub(crate) link_header: bool,
+    pub(crate) session: Session,
+    pub(crate) show: Show,
     pub(crate) stop_after: Option<u64>,
     /// Whether events have stacks: names are read before the first one, which would wait for them.
     pub(crate) stacks: bool,
+}
+
+/// How events are shown, where an output shows them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Show {
+    pub(crate) link_header: bool,
+    pub(crate) utc: bool,
 }
 
 impl Pump {
@@ -114,14 +123,24 @@ fn work<Y: tracer_event::Symbols>(
     if parts.stacks {
         let _ = parts.symbols.resolve(0);
     }
-    let context =
-        Context { own_netns: parts.own_netns, symbols: &parts.symbols, link_header: parts.link_header };
+    parts.sink.begin(&parts.session)?;
+    let mut clocks = Clocks::default();
     let mut losses = Losses::default();
     let (mut taken, mut enough) = (0, false);
     loop {
         let finish = progress.finish.load(Ordering::Acquire);
         let mut drained = 0;
         if !enough {
+            if let Some(sample) = clocks.look() {
+                parts.sink.clock(sample)?;
+            }
+            let context = Context {
+                own_netns: parts.session.own_netns,
+                symbols: &parts.symbols,
+                clock: &clocks.clock,
+                utc: parts.show.utc,
+                link_header: parts.show.link_header,
+            };
             let left = parts.stop_after.map_or(u64::MAX, |n| n - taken);
             let max = usize::try_from(left).unwrap_or(usize::MAX).min(BATCH);
             let (sink, mut result) = (&mut parts.sink, Ok(()));
@@ -159,7 +178,49 @@ fn work<Y: tracer_event::Symbols>(
     }
     let counts = std::mem::take(&mut *progress.counts.lock().unwrap_or_else(PoisonError::into_inner));
     losses.rest(&counts, &probes, parts.sink.as_mut())?;
+    let accounts: Vec<Account> = counts.iter().map(Counts::account).collect();
+    parts.sink.account(&accounts)?;
     parts.sink.finish()
+}
+
+/// How often the two clocks are compared. The wall clock is slewed by at most half a millisecond per second, so an
+/// event's time is right to 30 ms at worst, and much better where nothing is wrong with the clock.
+const COMPARE: Duration = Duration::from_secs(60);
+
+/// The clocks' samples so far.
+#[derive(Default)]
+struct Clocks {
+    clock: Clock,
+    looked: Option<Instant>,
+}
+
+impl Clocks {
+    /// Looks at the clocks if it is time to, and returns what they say.
+    fn look(&mut self) -> Option<ClockSample> {
+        if self.looked.is_some_and(|at| at.elapsed() < COMPARE) {
+            return None;
+        }
+        self.looked = Some(Instant::now());
+        let sample = sample();
+        self.clock.add(sample);
+        Some(sample)
+    }
+}
+
+/// Both clocks now: of some looks, the one that took the least time.
+fn sample() -> ClockSample {
+    let ns = |clock| {
+        let now = clock_gettime(clock);
+        now.tv_sec * 1_000_000_000 + now.tv_nsec
+    };
+    let looks = (0..5).map(|_| {
+        let (before, realtime, after) =
+            (ns(ClockId::Monotonic), ns(ClockId::Realtime), ns(ClockId::Monotonic));
+        (after - before, ClockSample { monotonic: (before + (after - before) / 2).unsigned_abs(), realtime })
+    });
+    let (_, sample) =
+        looks.min_by_key(|(took, _)| *took).unwrap_or((0, ClockSample { monotonic: 0, realtime: 0 }));
+    sample
 }
 
 fn wait(fds: &mut [PollFd<'_>], limit: &Timespec) -> io::Result<()> {

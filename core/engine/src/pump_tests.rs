@@ -39,7 +39,13 @@ impl Records {
 impl Source for Records {
     fn probes(&self) -> Arc<Probes> {
         let layout = Arc::new(Layout::new(vec![]).unwrap());
-        let info = ProbeInfo { tag: Tag::Kprobe, name: "f".into(), layout, trim: Trim::Machinery };
+        let info = ProbeInfo {
+            tag: Tag::Kprobe,
+            name: "f".into(),
+            way: String::new(),
+            layout,
+            trim: Trim::Machinery,
+        };
         Arc::new(Probes::new(vec![info]))
     }
 
@@ -63,6 +69,10 @@ struct Notes {
 }
 
 impl Sink for Notes {
+    fn begin(&mut self, _: &Session) -> io::Result<()> {
+        Ok(())
+    }
+
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         let time = event.record.header().time;
         if self.fails_at == Some(time) {
@@ -94,8 +104,8 @@ fn start(source: Box<Records>, sink: Notes, stop_after: Option<u64>) -> (Pump, U
         source,
         sink: Box::new(sink),
         symbols: NoSymbols,
-        own_netns: None,
-        link_header: false,
+        session: Session::default(),
+        show: Show::default(),
         stop_after,
         stacks: false,
     };

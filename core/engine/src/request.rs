@@ -33,6 +33,8 @@ pub struct Request {
     pub rate: Option<u32>,
     /// Show link-layer headers.
     pub link_header: bool,
+    /// Show times by the wall clock.
+    pub utc: bool,
     /// Types of modules out of files, each `MODULE=PATH`.
     pub btf: Vec<PathBuf>,
     /// Values of collectors' options that are numbers, by the option's name on the command line.
@@ -69,6 +71,7 @@ impl Request {
             stop_after: settings.integer("stop-after").map(i64::unsigned_abs),
             allow_system_changes: settings.flag("allow-system-changes"),
             link_header: settings.flag("link-header"),
+            utc: settings.flag("utc"),
             btf: settings.paths("btf").to_vec(),
             ready_file: settings.path("ready-file").map(PathBuf::from),
             attach: match settings.text("attach") {

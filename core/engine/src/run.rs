@@ -4,13 +4,13 @@
 use std::{
     io,
     process::ExitStatus,
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tracer_dsl::Diagnostics;
-use tracer_event::Symbol;
+use tracer_event::{Probes, Session, Symbol};
 use tracer_kernel::{
     Capabilities, Capability, Ring, Symbols, caps::keep_only, host::PossibleCpus, limits::raise_limits,
     netns::NetNs,
@@ -26,7 +26,7 @@ use crate::{
     load::Loader,
     notice::Notice,
     plan::{self, Plan},
-    pump::{Parts, Pump, Word},
+    pump::{Parts, Pump, Show, Word},
     request::Request,
     signals::Signals,
     source::{Rings, rings},
@@ -178,6 +178,20 @@ fn default_ring_size() -> u32 {
     u32::try_from((memory / 32).clamp(1 << 20, 32 << 20)).unwrap_or(32 << 20).next_power_of_two()
 }
 
+/// What is true of all events of this run.
+fn session(probes: Arc<Probes>) -> Session {
+    let uname = rustix::system::uname();
+    Session {
+        tracer: env!("CARGO_PKG_VERSION").to_owned(),
+        host: uname.nodename().to_string_lossy().into_owned(),
+        kernel: uname.release().to_string_lossy().into_owned(),
+        machine: uname.machine().to_string_lossy().into_owned(),
+        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        own_netns: NetNs::of_this_thread().ok().map(|ns| u64::from(ns.inum)),
+        probes,
+    }
+}
+
 /// The running part: what is attached, and what it changed.
 struct Flow<'a> {
     request: &'a Request,
@@ -202,8 +216,8 @@ impl<'a> Flow<'a> {
             source: Box::new(Rings::new(attached.probes(), ring)),
             sink,
             symbols: Names(symbols),
-            own_netns: NetNs::of_this_thread().ok().map(|ns| u64::from(ns.inum)),
-            link_header: request.link_header,
+            session: session(attached.probes()),
+            show: Show { link_header: request.link_header, utc: request.utc },
             stop_after: request.stop_after,
             stacks: request.probes.iter().any(|p| p.value.stack),
         };

@@ -3,7 +3,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{Header, Layout, Record, RecordError, Symbols, Trim};
+use crate::{Clock, Header, Layout, Record, RecordError, Symbols, Trim};
 
 /// One probe hit, ready to be shown or stored.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,8 @@ pub struct ProbeInfo {
     pub tag: Tag,
     /// Its target, such as `__nft_trace_packet` or `skb:kfree_skb`.
     pub name: String,
+    /// The way that was taken to attach it, such as `fentry`; empty where nothing was attached.
+    pub way: String,
     /// The sections of its records.
     pub layout: Arc<Layout>,
     /// Which frames of its stacks are not the kernel's own doing.
@@ -63,6 +65,10 @@ pub struct Context<'a> {
     pub own_netns: Option<u64>,
     /// Names for stack addresses.
     pub symbols: &'a dyn Symbols,
+    /// What the wall clock said in the meantime.
+    pub clock: &'a Clock,
+    /// Whether times are shown by the wall clock (UTC), not as nanoseconds of the monotonic clock.
+    pub utc: bool,
     /// Whether text shows link headers: Ethernet addresses and types, and all of VLAN tags.
     pub link_header: bool,
 }
@@ -71,6 +77,8 @@ impl fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
             .field("own_netns", &self.own_netns)
+            .field("clock", &self.clock)
+            .field("utc", &self.utc)
             .field("link_header", &self.link_header)
             .finish_non_exhaustive()
     }
@@ -84,6 +92,11 @@ impl Probes {
     /// Probe *i* of the headers is `probes[i]`.
     pub fn new(probes: Vec<ProbeInfo>) -> Probes {
         Probes(probes)
+    }
+
+    /// All, by their numbers.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &ProbeInfo> {
+        self.0.iter()
     }
 
     /// The probe of that number.
@@ -108,13 +121,13 @@ impl Probes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NoSymbols, header, sample};
+    use crate::{header, sample};
 
     #[test]
     fn the_header_says_which_probe() {
         let other = ProbeInfo { layout: Arc::new(sample::two_tails()), ..sample::probe() };
         let probes = Probes::new(vec![other, sample::probe()]);
-        let context = Context { own_netns: None, symbols: &NoSymbols, link_header: false };
+        let context = sample::CONTEXT;
         let mut bytes = sample::record();
         bytes[header::PROBE] = 1;
         assert_eq!(probes.event(&bytes, &context).unwrap().probe, &sample::probe());

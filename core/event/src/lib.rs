@@ -18,9 +18,12 @@ pub mod header;
 mod layout;
 pub mod packet;
 mod record;
-#[cfg(test)]
-mod sample;
+#[cfg(any(test, feature = "sample"))]
+#[expect(missing_docs, reason = "for tests only, the names say it")]
+#[expect(clippy::unwrap_used, reason = "for tests of the crates that use this one")]
+pub mod sample;
 mod schema;
+mod session;
 mod show;
 mod stack;
 mod template;
@@ -34,6 +37,7 @@ pub use header::Header;
 pub use layout::{Layout, LayoutError, Placed};
 pub use record::{Record, RecordError, Section};
 pub use schema::{Place, Schema, SchemaError, SchemaProblem, Tail, Text};
+pub use session::{Clock, ClockSample, Session};
 pub use stack::{NoSymbols, Symbol, Symbols, Trim};
 pub use template::{Template, TemplateError, TemplateReason};
 pub use value::Value;

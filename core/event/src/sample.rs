@@ -4,12 +4,21 @@
 use std::sync::Arc;
 
 use crate::header::{self, RECORD_SIZE, SECTIONS, STACK};
-use crate::{Field, Kind, Layout, Place, ProbeInfo, Schema, Show, Symbol, Symbols, Tag, Tail, Text, Trim};
+use crate::{
+    Clock, Context, Field, Kind, Layout, NoSymbols, Place, ProbeInfo, Schema, Show, Symbol, Symbols, Tag,
+    Tail, Text, Trim,
+};
 
-pub(crate) const NETNS: u64 = 4_026_531_840;
+static CLOCK: Clock = Clock::NONE;
+
+/// Knows nothing, and shows what is shown by default.
+pub const CONTEXT: Context<'static> =
+    Context { own_netns: None, symbols: &NoSymbols, clock: &CLOCK, utc: false, link_header: false };
+
+pub const NETNS: u64 = 4_026_531_840;
 
 /// 172.16.42.1.52294 > 172.16.42.2.8080, a TCP SYN of 60 bytes in an Ethernet frame.
-pub(crate) const SYN: [u8; 74] = [
+pub const SYN: [u8; 74] = [
     0x02, 0x42, 0xac, 0x10, 0x2a, 0x02, 0x02, 0x42, 0xac, 0x10, 0x2a, 0x01, 0x08, 0x00, // Ethernet
     0x45, 0x00, 0x00, 0x3c, 0x94, 0x50, 0x40, 0x00, 0x40, 0x06, 0x00, 0x00, // IPv4
     172, 16, 42, 1, 172, 16, 42, 2, // its addresses
@@ -19,15 +28,21 @@ pub(crate) const SYN: [u8; 74] = [
     0x07, // its options
 ];
 
-pub(crate) const NFT_RULE: usize = 80;
-pub(crate) const NFT_POLICY: usize = 92;
+pub const NFT_RULE: usize = 80;
+pub const NFT_POLICY: usize = 92;
 
-pub(crate) fn probe() -> ProbeInfo {
+pub fn probe() -> ProbeInfo {
     let name = "__nft_trace_packet".to_owned();
-    ProbeInfo { tag: Tag::Kprobe, trim: Trim::Entry(name.clone()), name, layout: Arc::new(layout()) }
+    ProbeInfo {
+        tag: Tag::Kprobe,
+        trim: Trim::Entry(name.clone()),
+        way: "fentry".into(),
+        name,
+        layout: Arc::new(layout()),
+    }
 }
 
-pub(crate) fn layout() -> Layout {
+pub fn layout() -> Layout {
     let nft = schema(
         "nft",
         96,
@@ -90,7 +105,7 @@ pub(crate) fn layout() -> Layout {
 }
 
 /// Two tail sections, `one` and `two`, with structs of 4 bytes and arrays of at most 32.
-pub(crate) fn two_tails() -> Layout {
+pub fn two_tails() -> Layout {
     let section = |name| {
         let data = vec![field("data", 4, Kind::Tail, Show::Plain)];
         schema(name, 4, Some(Tail { max: 32 }), data, "{data}", Place::Line)
@@ -98,7 +113,7 @@ pub(crate) fn two_tails() -> Layout {
     Layout::new(vec![section("one"), section("two")]).unwrap()
 }
 
-pub(crate) fn record() -> Vec<u8> {
+pub fn record() -> Vec<u8> {
     let layout = layout();
     let mut dev = [0; 24];
     dev[..4].copy_from_slice(b"eth0");
@@ -118,7 +133,7 @@ pub(crate) fn record() -> Vec<u8> {
     bytes
 }
 
-pub(crate) fn nft() -> [u8; 96] {
+pub fn nft() -> [u8; 96] {
     let mut nft = [0; 96];
     nft[..9].copy_from_slice(b"firewalld");
     nft[32..54].copy_from_slice(b"filter_IN_FedoraServer");
@@ -129,7 +144,7 @@ pub(crate) fn nft() -> [u8; 96] {
 }
 
 /// The names of the sample's stack.
-pub(crate) struct Names;
+pub struct Names;
 
 impl Symbols for Names {
     fn resolve(&self, address: u64) -> Option<Symbol<'_>> {
@@ -143,7 +158,7 @@ impl Symbols for Names {
 }
 
 /// A record in the making. Tails must be added in the layout's order.
-pub(crate) struct Bytes<'a> {
+pub struct Bytes<'a> {
     layout: &'a Layout,
     bytes: Vec<u8>,
     sections: u64,
@@ -151,25 +166,25 @@ pub(crate) struct Bytes<'a> {
 }
 
 impl<'a> Bytes<'a> {
-    pub(crate) fn new(layout: &'a Layout) -> Bytes<'a> {
+    pub fn new(layout: &'a Layout) -> Bytes<'a> {
         Bytes { layout, bytes: vec![0; layout.fixed_end() as usize], sections: 0, stack: 0 }
     }
 
-    pub(crate) fn fixed(mut self, index: usize, section: &[u8]) -> Bytes<'a> {
+    pub fn fixed(mut self, index: usize, section: &[u8]) -> Bytes<'a> {
         let start = self.layout.sections()[index].offset as usize;
         self.bytes[start..start + section.len()].copy_from_slice(section);
         self.sections |= 1 << index;
         self
     }
 
-    pub(crate) fn tail(mut self, index: usize, section: &[u8]) -> Bytes<'a> {
+    pub fn tail(mut self, index: usize, section: &[u8]) -> Bytes<'a> {
         let len = u32::try_from(section.len()).unwrap();
         self.bytes.extend(section);
         self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
         self.fixed(index, &len.to_le_bytes())
     }
 
-    pub(crate) fn stack(mut self, addresses: &[u64]) -> Bytes<'a> {
+    pub fn stack(mut self, addresses: &[u64]) -> Bytes<'a> {
         for address in addresses {
             self.bytes.extend(address.to_le_bytes());
             self.stack += 8;
@@ -177,7 +192,7 @@ impl<'a> Bytes<'a> {
         self
     }
 
-    pub(crate) fn finish(mut self) -> Vec<u8> {
+    pub fn finish(mut self) -> Vec<u8> {
         let size = u32::try_from(self.bytes.len()).unwrap();
         self.bytes[RECORD_SIZE..RECORD_SIZE + 4].copy_from_slice(&size.to_le_bytes());
         self.bytes[SECTIONS..SECTIONS + 8].copy_from_slice(&self.sections.to_le_bytes());

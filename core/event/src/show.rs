@@ -87,10 +87,10 @@ fn within_width(number: i64, kind: &Kind) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Layout, NoSymbols, Record, Schema, sample};
+    use crate::{Layout, Record, Schema, sample};
     use std::sync::Arc;
 
-    const CONTEXT: Context<'_> = Context { own_netns: Some(7), symbols: &NoSymbols, link_header: false };
+    const CONTEXT: Context<'_> = Context { own_netns: Some(7), ..sample::CONTEXT };
 
     /// The text of a field with these bytes, and whether it is set.
     fn shown(kind: Kind, show: Show, bytes: &[u8]) -> (String, bool) {

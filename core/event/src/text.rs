@@ -129,10 +129,10 @@ impl Write for Prefixed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NoSymbols, ProbeInfo, Record, header, sample};
+    use crate::{ProbeInfo, Record, header, sample};
 
     fn text(bytes: &[u8], probe: &ProbeInfo, own_netns: Option<u64>) -> String {
-        let context = Context { own_netns, symbols: &sample::Names, link_header: false };
+        let context = Context { own_netns, symbols: &sample::Names, ..sample::CONTEXT };
         let record = Record::parse(bytes, &probe.layout).unwrap();
         let mut text = String::new();
         write(&mut text, &Event { record, probe, context: &context }).unwrap();
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn frames_without_a_name_are_addresses() {
         let probe = sample::probe();
-        let context = Context { own_netns: None, symbols: &NoSymbols, link_header: false };
+        let context = sample::CONTEXT;
         let bytes = sample::Bytes::new(&probe.layout).stack(&[0x1234]).finish();
         let record = Record::parse(&bytes, &probe.layout).unwrap();
         let mut text = String::new();

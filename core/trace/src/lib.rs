@@ -12,5 +12,5 @@
 mod sink;
 mod text;
 
-pub use sink::{Loss, Sink};
+pub use sink::{Account, Loss, Sink};
 pub use text::TextSink;

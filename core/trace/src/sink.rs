@@ -2,13 +2,32 @@
 
 use std::io;
 
-use tracer_event::{Event, ProbeInfo};
+use tracer_event::{ClockSample, Event, ProbeInfo, Session};
 
 /// A place where events go.
 ///
-/// The engine drains its source in batches: `event` for each, then one `flush`; at the end of the run `finish`. An
-/// error of any of the three is the sink's last word: it gets no further events.
+/// First comes `begin`. Whoever has the events hands them over in batches: `event` for each, then one `flush`. At the
+/// end come `account`, where it is known, and `finish`. An error of any of them is the sink's last word: it gets no
+/// further events.
 pub trait Sink {
+    /// Takes what is true of all events to come. Traces that are read one after another begin again each time; the
+    /// events of a sink's `Context` are then of the new session.
+    ///
+    /// # Errors
+    ///
+    /// Those of the output.
+    fn begin(&mut self, session: &Session) -> io::Result<()>;
+
+    /// Takes the news that both clocks were looked at. Each event's `Context` has all samples so far besides.
+    ///
+    /// # Errors
+    ///
+    /// Those of the output.
+    fn clock(&mut self, sample: ClockSample) -> io::Result<()> {
+        let _ = sample;
+        Ok(())
+    }
+
     /// Takes one event. It may stay in memory until [`Sink::flush`].
     ///
     /// # Errors
@@ -22,6 +41,16 @@ pub trait Sink {
     ///
     /// Those of the output.
     fn loss(&mut self, loss: &Loss<'_>) -> io::Result<()>;
+
+    /// Takes what became of all hits, by the probes' numbers: the last word of a run that ended in order.
+    ///
+    /// # Errors
+    ///
+    /// Those of the output.
+    fn account(&mut self, accounts: &[Account]) -> io::Result<()> {
+        let _ = accounts;
+        Ok(())
+    }
 
     /// Passes on everything taken so far. Called at the end of each batch.
     ///
@@ -50,4 +79,21 @@ pub struct Loss<'a> {
     /// They were lost before the event with this time (CLOCK_MONOTONIC, ns), and after the one before it of the same
     /// probe on the same CPU. `None`: after the last.
     pub before: Option<u64>,
+}
+
+/// What became of a probe's hits: hits = filtered + limited + delivered + lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Account {
+    /// The program ran.
+    pub hits: u64,
+    /// A filter was not met.
+    pub filtered: u64,
+    /// Suppressed by the rate limit.
+    pub limited: u64,
+    /// It became an event.
+    pub delivered: u64,
+    /// There was no room for its event.
+    pub lost: u64,
+    /// The kernel did not run the program; `None` where the kernel does not count that.
+    pub missed: Option<u64>,
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use tracer_event::{Event, text};
+use tracer_event::{Event, Session, text};
 
 use crate::{Loss, Sink};
 
@@ -32,6 +32,10 @@ impl<W: Write> TextSink<W> {
 }
 
 impl<W: Write> Sink for TextSink<W> {
+    fn begin(&mut self, _: &Session) -> io::Result<()> {
+        Ok(())
+    }
+
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         text::write(&mut self.pending, event).map_err(io::Error::other)?;
         if self.pending.len() >= TextSink::<W>::FULL { self.write_pending() } else { Ok(()) }
@@ -63,7 +67,7 @@ impl<W: Write> Sink for TextSink<W> {
 mod tests {
     use super::*;
     use std::{cell::RefCell, rc::Rc, sync::Arc};
-    use tracer_event::{Context, Layout, NoSymbols, ProbeInfo, Probes, Tag, Trim};
+    use tracer_event::{Clock, Context, Layout, NoSymbols, ProbeInfo, Probes, Tag, Trim};
 
     /// Keeps each write apart.
     #[derive(Clone, Default)]
@@ -99,10 +103,17 @@ mod tests {
             tag: Tag::RawTracepoint,
             name: "skb:kfree_skb".into(),
             layout,
+            way: "tp_btf".into(),
             trim: Trim::Machinery,
         };
         let probes = Probes::new(vec![probe]);
-        let context = Context { own_netns: None, symbols: &NoSymbols, link_header: false };
+        let context = Context {
+            own_netns: None,
+            symbols: &NoSymbols,
+            clock: &Clock::NONE,
+            utc: false,
+            link_header: false,
+        };
         let mut bytes = [0; 64];
         bytes[0] = 64;
         let event = probes.event(&bytes, &context).unwrap();

@@ -27,7 +27,7 @@ fn global() -> [OptionDef; 2] {
     ]
 }
 
-fn collect() -> [OptionDef; 12] {
+fn collect() -> [OptionDef; 13] {
     let collect = [SubCommand::Collect];
     [
         OptionDef::new("collectors", "What to read at the probes", ValueType::List)
@@ -72,6 +72,12 @@ fn collect() -> [OptionDef; 12] {
         OptionDef::new("link-header", "Show the link-layer header of packets too", ValueType::Flag)
             .short('e')
             .on(collect),
+        OptionDef::new(
+            "utc",
+            "Show the date and time of events (UTC) instead of the kernel's nanoseconds",
+            ValueType::Flag,
+        )
+        .on(collect),
         OptionDef::new("ready-file", "Create this file once all probes are attached", ValueType::Path)
             .command_line_only()
             .on(collect),
