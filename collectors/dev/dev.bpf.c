@@ -15,7 +15,7 @@ struct dev_args {
 };
 
 struct dev {
-	char name[16];
+	char name[16] DEVICE;
 	__u32 ifindex;
 	/* The interface that the packet was received on; 0 for a locally made packet. */
 	__u32 rx_ifindex;

@@ -72,6 +72,9 @@ pub struct SectionText {
     pub order: u8,
     /// The template.
     pub text: String,
+    /// The fields that together name the thing that the section is about: statistics count by them.
+    #[serde(default)]
+    pub key: Vec<String>,
 }
 
 /// See [`tracer_event::Place`].

@@ -62,8 +62,10 @@ pub(crate) fn of_struct(
         return Err(refuse("", "a text needs an array of STRINGS at the end of its section".into()));
     }
     let (size, tail) = tail.map_or((size, None), |(offset, tail)| (offset, Some(tail)));
+    let key = text.map_or(Vec::new(), |t| t.key.clone());
     let text = text.map(|t| place(name, t)).transpose()?;
     Schema::new(name, size, tail, fields, text)
+        .and_then(|schema| schema.with_key(key))
         .map_err(|e| FragmentError::Schema { section: name.to_owned(), reason: e.to_string() })
 }
 

@@ -96,10 +96,12 @@ pub enum Show {
     Netns,
     /// The final array that [`Kind::Text`] fields refer to; nothing by itself.
     Strings,
+    /// The name of the network device that the packet was at; shown as text. pcapng has an interface for each.
+    Device,
 }
 
 impl Show {
-    const ALL: [Show; 10] = [
+    const ALL: [Show; 11] = [
         Show::Plain,
         Show::Hex,
         Show::Be16,
@@ -110,6 +112,7 @@ impl Show {
         Show::Packet,
         Show::Netns,
         Show::Strings,
+        Show::Device,
     ];
 
     /// Whether a field of this kind can be shown this way.
@@ -125,6 +128,7 @@ impl Show {
             Show::Packet => matches!(kind, Kind::Tail | Kind::Bytes(_)),
             Show::Netns => matches!(kind, Kind::Uint(4 | 8)),
             Show::Strings => *kind == Kind::Tail,
+            Show::Device => matches!(kind, Kind::Str(_) | Kind::Text),
         }
     }
 
@@ -145,6 +149,7 @@ impl Show {
             Show::Packet => "packet",
             Show::Netns => "netns",
             Show::Strings => "strings",
+            Show::Device => "device",
         }
     }
 }

@@ -59,6 +59,8 @@ pub fn layout() -> Layout {
         "table {table} ({table_handle}) chain {chain} ({chain_handle})[ handle {rule}] {verdict}[policy? (policy)]",
         Place::Line,
     );
+    let key = ["table", "chain", "rule", "verdict"].map(String::from).to_vec();
+    let nft = Arc::new(Schema::clone(&nft).with_key(key).unwrap());
     let ns = schema(
         "ns",
         4,
@@ -72,7 +74,7 @@ pub fn layout() -> Layout {
         24,
         None,
         vec![
-            field("name", 0, Kind::Str(16), Show::Plain),
+            field("name", 0, Kind::Str(16), Show::Device),
             field("ifindex", 16, Kind::Uint(4), Show::Plain),
             field("rx_ifindex", 20, Kind::Uint(4), Show::Plain),
         ],

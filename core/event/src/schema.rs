@@ -12,6 +12,7 @@ pub struct Schema {
     tail: Option<Tail>,
     fields: Vec<Field>,
     text: Option<Text>,
+    key: Vec<String>,
 }
 
 /// The final byte array of a tail section.
@@ -61,7 +62,7 @@ impl Schema {
         fields: Vec<Field>,
         text: Option<Text>,
     ) -> Result<Schema, SchemaError> {
-        let schema = Schema { section: section.into(), size, tail, fields, text };
+        let schema = Schema { section: section.into(), size, tail, fields, text, key: Vec::new() };
         match schema.problem() {
             None => Ok(schema),
             Some(problem) => Err(SchemaError { section: schema.section, problem }),
@@ -91,6 +92,27 @@ impl Schema {
     /// The text, where the section has one.
     pub fn text(&self) -> Option<&Text> {
         self.text.as_ref()
+    }
+
+    /// The fields that together name the thing that the section is about, such as a rule: statistics count by them.
+    /// Empty where there is no such thing.
+    pub fn key(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.key.iter().map(String::as_str)
+    }
+
+    /// The same with these fields as its key.
+    ///
+    /// # Errors
+    ///
+    /// A name that is no field's, or the final array's, which is no name of anything.
+    pub fn with_key(self, key: Vec<String>) -> Result<Schema, SchemaError> {
+        let unknown = key.iter().find(|name| self.field(name).is_none_or(|field| field.kind == Kind::Tail));
+        match unknown {
+            Some(name) => {
+                Err(SchemaError { section: self.section.clone(), problem: SchemaProblem::Key(name.clone()) })
+            }
+            None => Ok(Schema { key, ..self }),
+        }
     }
 
     /// The field of that name.
@@ -203,6 +225,8 @@ pub struct SchemaError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum SchemaProblem {
+    #[error("the key names '{}', which is no field that can be counted by", .0.escape_debug())]
+    Key(String),
     #[error("'{}' is not a C identifier", .0.escape_debug())]
     Name(String),
     #[error("the struct is {size} bytes, more than {most}")]
@@ -305,6 +329,17 @@ mod tests {
             let mut fields = packet_fields(Show::Be16);
             fields.retain(|field| field.name != missing);
             assert!(problem(8, Some(4), fields).contains(&format!("'{missing}'")));
+        }
+    }
+
+    #[test]
+    fn a_key_is_made_of_fields() {
+        let schema = || Schema::new("s", 8, Some(Tail { max: 4 }), packet_fields(Show::Be16), None).unwrap();
+        let keyed = schema().with_key(vec!["link".into(), "protocol".into()]).unwrap();
+        assert_eq!(keyed.key().collect::<Vec<_>>(), ["link", "protocol"]);
+        for wrong in ["nix", "data"] {
+            let error = schema().with_key(vec![wrong.into()]).unwrap_err();
+            assert!(error.to_string().contains(&format!("the key names '{wrong}'")), "{error}");
         }
     }
 

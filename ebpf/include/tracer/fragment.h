@@ -75,6 +75,8 @@ typedef long long __s64;
 #define IPV6 TAG("ipv6")
 #define MAC TAG("mac")
 #define NETNS TAG("netns")
+/* The name of the network device that the packet was at. */
+#define DEVICE TAG("device")
 /*
  * Packet bytes; the section also has `link`, `protocol` (BE16) and `orig_len`. It may have `vlan_proto` (BE16) and
  * `vlan_tci`: a tag that is not in the bytes, if the first is not 0.
