@@ -162,6 +162,11 @@ impl Assembler {
         self.insns.push(Insn { code, dst, src, off, imm });
     }
 
+    /// An instruction as it is; a jump in it is not touched.
+    pub fn insn(&mut self, insn: Insn) {
+        self.insns.push(insn);
+    }
+
     /// `dst op= imm`.
     pub fn alu(&mut self, op: Alu, dst: u8, imm: i32) {
         self.emit(0x07 | op as u8, dst, 0, 0, imm);

@@ -5,6 +5,9 @@
 //! beyond its fixed part. Everything else is scratch or on the stack.
 
 mod guard;
+mod inline;
+
+pub(crate) use inline::Inlined;
 
 use tracer_bpf::{
     Assembler, Insn,
@@ -63,6 +66,8 @@ pub(crate) struct Call {
 pub(crate) struct Driver {
     pub(crate) insns: Vec<Insn>,
     pub(crate) calls: Vec<Call>,
+    /// Functions that need no call.
+    pub(crate) inlined: Vec<Inlined>,
     /// Map loads: index of the instruction, and the map.
     pub(crate) maps: Vec<(usize, MapRef)>,
     /// First instruction of each part, with its name, for messages of the verifier.
@@ -72,7 +77,13 @@ pub(crate) struct Driver {
 pub(crate) fn generate(shape: &Shape<'_>, layout: &Layout) -> Result<Driver, ComposeError> {
     let mut asm = Assembler::default();
     let (end, filtered, limited, lost) = (asm.label(), asm.label(), asm.label(), asm.label());
-    let driver = Driver { insns: Vec::new(), calls: Vec::new(), maps: Vec::new(), parts: Vec::new() };
+    let driver = Driver {
+        insns: Vec::new(),
+        calls: Vec::new(),
+        inlined: Vec::new(),
+        maps: Vec::new(),
+        parts: Vec::new(),
+    };
     let fetched = vec![false; shape.arguments.iter().len()];
     let nullable = fetched.clone();
     let guarded = vec![false; shape.guards.len()];
@@ -291,6 +302,10 @@ impl<'a> Generator<'a> {
     }
 
     fn call(&mut self, fragment: usize, function: &str) {
+        if self.inline(fragment, function) {
+            self.part(&format!("behind {function}"));
+            return;
+        }
         let at = self.asm.call_function();
         self.driver.calls.push(Call { at, fragment, function: function.to_owned() });
     }

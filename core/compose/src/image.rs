@@ -6,7 +6,7 @@ use tracer_bpf::{Insn, btf::Builder, btf::Moved};
 use tracer_event::Layout;
 
 use crate::{
-    driver::{self, Driver},
+    driver::{self, Driver, Inlined},
     error::ComposeError,
     link::{Func, MapSpec},
     shape::{MapRef, Shape},
@@ -73,6 +73,9 @@ pub fn compose(shape: &Shape<'_>) -> Result<Image, ComposeError> {
     let slot_size = shape.slot_size(&layout);
     let slots = shape.slots_size(&layout);
     let mut linker = Linker::new(&driver, layout, slot_size, slots);
+    for inlined in &driver.inlined {
+        linker.tell_of(shape, inlined);
+    }
     for call in &driver.calls {
         let linked = shape.fragments[call.fragment];
         let func = linked.funcs.get(&call.function);
@@ -83,6 +86,16 @@ pub fn compose(shape: &Shape<'_>) -> Result<Image, ComposeError> {
     }
     let Linker { btf, mut image, .. } = linker;
     image.btf = btf.bytes();
+    // The generated function's own lines were there first. Where two begin at one instruction, C says more.
+    image.line_info.sort_by_key(|line| line[0]);
+    image.line_info.dedup_by(|later, kept| {
+        let same = later[0] == kept[0];
+        if same {
+            *kept = *later;
+        }
+        same
+    });
+    image.places.sort_by_key(|place| place.start);
     Ok(image)
 }
 
@@ -126,6 +139,21 @@ impl Linker {
             image.refer(*at, map);
         }
         Self { btf, moved: HashMap::new(), placed: HashMap::new(), image }
+    }
+
+    /// Names the lines of a function that stands inside the generated one.
+    fn tell_of(&mut self, shape: &Shape<'_>, inlined: &Inlined) {
+        let Inlined { at, fragment, function } = inlined;
+        let linked = shape.fragments[*fragment];
+        let Some(func) = linked.funcs.get(function) else { return };
+        let moved = *self.moved.entry(*fragment).or_insert_with(|| self.btf.append(&linked.btf));
+        let base = u32::try_from(*at).unwrap_or(u32::MAX);
+        let lines = func.line_info.iter();
+        let lines =
+            lines.map(|[at, file, text, line]| [base + at, moved.str(*file), moved.str(*text), *line]);
+        self.image.line_info.extend(lines);
+        let collector = Some(linked.collector.clone());
+        self.image.places.push(Placed { start: *at, collector, name: function.clone() });
     }
 
     /// Where a function stands; put there when it is needed first.

@@ -174,7 +174,7 @@ impl<'a> Plan<'a> {
                 self.needs.extend(fragment.manifest.needs.iter().copied());
             }
         }
-        if readers.is_empty() {
+        if readers.is_empty() && self.reporting > 0 {
             let names: Vec<&str> =
                 self.collectors[..self.reporting].iter().map(|f| f.manifest.name.as_str()).collect();
             self.notes.push(format!(
@@ -268,13 +268,25 @@ pub(crate) fn nothing_to_trace() -> Diagnostic {
         .hint("take a profile, such as `-p nft-dropmon`, or a probe, such as `-P kprobe:FUNCTION`")
 }
 
-/// The collectors that were asked for; all of them where none was named.
+/// What is written in place of collectors when nothing is to be read: events then say that a probe was hit, and where.
+const NO_COLLECTOR: &str = "none";
+
+/// The collectors that were asked for; all of them where nobody asked.
 pub(crate) fn collectors<'a>(
     request: &Request,
     catalog: &'a Catalog,
 ) -> Result<Vec<&'a Fragment>, Diagnostics> {
     if request.collectors.is_empty() {
         return Ok(catalog.iter().collect());
+    }
+    if let Some(none) = request.collectors.iter().find(|name| name.value == NO_COLLECTOR) {
+        return match request.collectors.iter().find(|name| name.value != NO_COLLECTOR) {
+            None => Ok(Vec::new()),
+            Some(other) => {
+                let message = format!("`{NO_COLLECTOR}` and `{}` cannot both be read", other.value);
+                Err(Diagnostic::error(message).at(none.source.clone()).hint("leave one of them out").into())
+            }
+        };
     }
     let mut found = Diagnostics::new();
     let mut collectors: Vec<&Fragment> = Vec::new();

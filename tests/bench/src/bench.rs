@@ -1,5 +1,7 @@
-//! The measurement. The references and tracer's program are at the function at the same time and so see the same packets
-//! at the same moment: a machine that is busy with something else slows all of them, and the ratios stay.
+//! The measurement. Each program is alone at the function when it is measured: the first one of several finds the caches
+//! as the packet left them and pays for all, so that programs that run at the same time cannot be compared. They take turns
+//! instead, a few times, so that a machine that is busy with something else slows all of them, and the medians of the
+//! ratios stay.
 
 use std::{
     io::Write as _,
@@ -19,16 +21,16 @@ use crate::{
     traffic::{self, To},
 };
 
-/// Packets of a sample, and samples of a measurement.
+/// Packets of a turn, and turns of a measurement.
 const PACKETS: u64 = 1000;
-const SAMPLES: usize = 7;
+const TURNS: usize = 7;
 /// Bytes of a record of the profile `nft-dropmon` with this traffic.
 const RECORD: u32 = 512;
 
 /// What is measured: its title, tracer's arguments, and the packets.
 const MEASURED: [(&str, &str, To); 8] = [
-    ("nothing read", "collect -P kprobe:__nft_trace_packet", To::Drop),
-    ("stack", "collect -P kprobe:__nft_trace_packet/stack", To::Drop),
+    ("nothing read", "collect -c none -P kprobe:__nft_trace_packet", To::Drop),
+    ("stack", "collect -c none -P kprobe:__nft_trace_packet/stack", To::Drop),
     ("nft", "collect -c nft -P kprobe:__nft_trace_packet", To::Drop),
     ("skb", "collect -c skb -P kprobe:__nft_trace_packet", To::Drop),
     ("dev", "collect -c dev -P kprobe:__nft_trace_packet", To::Drop),
@@ -44,81 +46,44 @@ pub(crate) fn run() -> Result<()> {
     // Neighbours get to know each other.
     To::Drop.packets(10)?;
     for way in [Way::Fentry, Way::Kprobe] {
-        println!("\nAttached by {}; µs per hit, medians of {SAMPLES} times {PACKETS} packets:\n", way.name());
-        table::head(&["program", "empty", "stack walk", "copy", "floor", "tracer", "/ empty", "/ floor"]);
+        println!("\nAttached by {}; µs per hit, medians of {TURNS} times {PACKETS} packets:\n", way.name());
+        head();
         for (title, words, to) in MEASURED {
-            measure(way, title, words, to, Order::TracerRunsFirst)?;
-        }
-        for (title, words, to) in &MEASURED[MEASURED.len() - 2..] {
-            measure(way, &format!("{title}, tracer runs last"), words, *to, Order::TracerRunsLast)?;
+            measure(way, title, words, to)?;
         }
     }
     burst::run()?;
     long_chain()?;
     println!("\nThe rules of the chain are 5,000 more now:\n");
-    table::head(&["program", "empty", "stack walk", "copy", "floor", "tracer", "/ empty", "/ floor"]);
-    measure(
-        Way::Fentry,
-        "nft-dropmon, accepted packet at the chain's head",
-        DROPMON,
-        To::Accept,
-        Order::TracerRunsFirst,
-    )?;
-    measure(
-        Way::Fentry,
-        "nft-dropmon, dropped packet at the chain's head",
-        DROPMON,
-        To::Drop,
-        Order::TracerRunsFirst,
-    )
+    head();
+    measure(Way::Fentry, "nft-dropmon, accepted packet at the chain's head", DROPMON, To::Accept)?;
+    measure(Way::Fentry, "nft-dropmon, dropped packet at the chain's head", DROPMON, To::Drop)
 }
 
-/// Who is attached first. What is attached last runs first, and finds the caches as the packet left them; the others
-/// find the stack's unwind tables and the like already there. So both orders are measured: the truth is between.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
-    TracerRunsFirst,
-    TracerRunsLast,
+fn head() {
+    table::head(&["program", "empty", "stack walk", "copy", "floor", "tracer", "/ empty", "/ floor"]);
 }
 
 /// One row.
-fn measure(way: Way, title: &str, words: &str, to: To, order: Order) -> Result<()> {
+fn measure(way: Way, title: &str, words: &str, to: To) -> Result<()> {
     let words = format!("{words} --attach {}", way.name());
-    let (mut references, tracer) = match order {
-        Order::TracerRunsFirst => (References::attach(way, RECORD)?, Tracer::start(&words)?),
-        Order::TracerRunsLast => {
-            let tracer = Tracer::start(&words)?;
-            (References::attach(way, RECORD)?, tracer)
-        }
-    };
-    let program = tracer.program()?;
+    let mut references = References::load(way, RECORD)?;
     let statistics = enable_statistics().context("this kernel counts no time of programs")?;
-    let mut samples = Vec::new();
-    for _ in 0..SAMPLES {
+    let mut turns = Vec::new();
+    for _ in 0..TURNS {
         references.make_room();
-        let programs =
-            [&references.empty.program, &references.stack.program, &references.copy.program, &program];
-        let before = programs.map(Counters::of);
-        to.packets(PACKETS)?;
-        settle(programs[0])?;
-        let after = programs.map(Counters::of);
         let mut cost = [0.0; 4];
-        for (i, (before, after)) in before.into_iter().zip(after).enumerate() {
-            let (before, after) = (before?, after?);
-            let (runs, ns) = (after.runs - before.runs, after.ns - before.ns);
-            ensure!(runs >= PACKETS, "{} ran {runs} times for {PACKETS} packets", programs[i].name());
-            ensure!(
-                runs < 2 * PACKETS,
-                "{} ran {runs} times: something else sends packets",
-                programs[i].name()
-            );
-            cost[i] = ns as f64 / runs as f64;
+        for (cost, program) in cost.iter_mut().zip(references.programs()) {
+            let _link = references.attach(program)?;
+            *cost = cost_of(program, to)?;
         }
-        samples.push(cost);
+        let tracer = Tracer::start(&words)?;
+        cost[3] = cost_of(&tracer.program()?, to)?;
+        tracer.stop()?;
+        turns.push(cost);
     }
     drop(statistics);
-    tracer.stop()?;
-    let of = |cost: fn(&[f64; 4]) -> f64| median(samples.iter().map(cost).collect());
+    let of = |cost: fn(&[f64; 4]) -> f64| median(turns.iter().map(cost).collect());
     table::row(&[
         title.to_owned(),
         us(of(|c| c[0])),
@@ -130,6 +95,21 @@ fn measure(way: Way, title: &str, words: &str, to: To, order: Order) -> Result<(
         times(of(|c| c[3] / floor(c))),
     ]);
     Ok(())
+}
+
+/// Nanoseconds per hit of a program that is attached.
+fn cost_of(program: &Program, to: To) -> Result<f64> {
+    // The first packets find nothing where it will be later: code, tables, neighbours.
+    to.packets(PACKETS / 10)?;
+    settle(program)?;
+    let before = Counters::of(program)?;
+    to.packets(PACKETS)?;
+    settle(program)?;
+    let after = Counters::of(program)?;
+    let (runs, ns) = (after.runs - before.runs, after.ns - before.ns);
+    ensure!(runs >= PACKETS, "{} ran {runs} times for {PACKETS} packets", program.name());
+    ensure!(runs < 2 * PACKETS, "{} ran {runs} times: something else sends packets", program.name());
+    Ok(ns as f64 / runs as f64)
 }
 
 /// An empty program, what the stack walk adds to it, and what the copy adds to it.

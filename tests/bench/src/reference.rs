@@ -39,27 +39,22 @@ impl Way {
     }
 }
 
-/// The reference programs, attached.
+/// The reference programs.
 pub(crate) struct References {
     /// Does nothing.
-    pub(crate) empty: Attached,
+    empty: Program,
     /// Walks the kernel stack.
-    pub(crate) stack: Attached,
+    stack: Program,
     /// Copies a record's bytes into a ring.
-    pub(crate) copy: Attached,
+    copy: Program,
+    way: Way,
     ring: Ring,
     _scratch: Map,
 }
 
-/// A program at its place.
-pub(crate) struct Attached {
-    pub(crate) program: Program,
-    _link: Link,
-}
-
 impl References {
     /// `bytes` is the size of the copied record, which stays below a KiB or so.
-    pub(crate) fn attach(way: Way, bytes: u32) -> Result<References> {
+    pub(crate) fn load(way: Way, bytes: u32) -> Result<References> {
         let target = Target::new()?;
         let spec = MapSpec {
             name: "bench",
@@ -80,24 +75,39 @@ impl References {
         })?;
         let (memory, ring_fd) = (scratch.fd().as_raw_fd(), ring.fd().as_raw_fd());
         Ok(References {
-            empty: target.attach(way, "bench_empty", |_| {})?,
-            stack: target.attach(way, "bench_stack", |asm| {
+            empty: target.load(way, "bench_empty", |_| {})?,
+            stack: target.load(way, "bench_stack", |asm| {
                 asm.load_pseudo(2, PSEUDO_MAP_VALUE, memory, 0);
                 asm.mov(3, STACK);
                 asm.mov(4, 0);
                 // bpf_get_stack(ctx, buf, size, flags)
                 asm.call(67);
             })?,
-            copy: target.attach(way, "bench_copy", |asm| {
+            copy: target.load(way, "bench_copy", |asm| {
                 asm.load_pseudo(1, PSEUDO_MAP_FD, ring_fd, 0);
                 asm.load_pseudo(2, PSEUDO_MAP_VALUE, memory, 0);
                 asm.mov(3, bytes.cast_signed());
-                asm.mov(4, 0);
+                // BPF_RB_NO_WAKEUP, as tracer's own: nobody waits.
+                asm.mov(4, 1);
                 // bpf_ringbuf_output(ringbuf, data, size, flags)
                 asm.call(130);
             })?,
+            way,
             ring: Ring::new(ring)?,
             _scratch: scratch,
+        })
+    }
+
+    /// An empty program, a stack walk, a copy.
+    pub(crate) fn programs(&self) -> [&Program; 3] {
+        [&self.empty, &self.stack, &self.copy]
+    }
+
+    /// Puts one of them at the function, until the link is dropped.
+    pub(crate) fn attach(&self, program: &Program) -> Result<Link> {
+        Ok(match self.way {
+            Way::Kprobe => Link::kprobe(program, &Place::function(FUNCTION), false, None)?,
+            Way::Fentry => Link::tracing(program)?,
         })
     }
 
@@ -125,7 +135,7 @@ impl Target {
         Ok(Target { id, object: btf::module_object(MODULE)? })
     }
 
-    fn attach(&self, way: Way, name: &str, body: impl Fn(&mut Assembler)) -> Result<Attached> {
+    fn load(&self, way: Way, name: &str, body: impl Fn(&mut Assembler)) -> Result<Program> {
         let mut asm = Assembler::default();
         body(&mut asm);
         asm.alu(Alu::Mov, 0, 0);
@@ -139,7 +149,7 @@ impl Target {
                 btf_object: self.object.as_ref().map(AsFd::as_fd),
             },
         };
-        let program = Program::load(&ProgramSpec {
+        Ok(Program::load(&ProgramSpec {
             name,
             kind,
             insns: &insns,
@@ -147,11 +157,6 @@ impl Target {
             func_info: &[],
             line_info: &[],
             license: c"Dual MIT/GPL",
-        })?;
-        let link = match way {
-            Way::Kprobe => Link::kprobe(&program, &Place::function(FUNCTION), false, None)?,
-            Way::Fentry => Link::tracing(&program)?,
-        };
-        Ok(Attached { program, _link: link })
+        })?)
     }
 }

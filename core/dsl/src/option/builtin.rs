@@ -30,10 +30,14 @@ fn global() -> [OptionDef; 2] {
 fn collect() -> [OptionDef; 13] {
     let collect = [SubCommand::Collect];
     [
-        OptionDef::new("collectors", "What to read at the probes", ValueType::List)
-            .short('c')
-            .adding()
-            .on(collect),
+        OptionDef::new(
+            "collectors",
+            "What to read at the probes; by default whatever can be read there, and `none` reads nothing",
+            ValueType::List,
+        )
+        .short('c')
+        .adding()
+        .on(collect),
         OptionDef::new(
             "probe",
             "Where to trace, [TYPE:]TARGET[/OPTION...]; may be given several times",
