@@ -17,10 +17,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         bail!("`bench` is followed by what to measure: there is `cargo xtask bench kernel`");
     };
     let mut names = Vec::new();
+    let mut only = Vec::new();
     let mut rest = rest.iter();
     while let Some(argument) = rest.next() {
-        ensure!(argument == "--kernel", "`bench kernel` has no option `{argument}`: there is --kernel");
-        names.push(rest.next().context("`--kernel` is followed by a version")?.as_str());
+        match argument.as_str() {
+            "--kernel" => names.push(rest.next().context("`--kernel` is followed by a version")?.as_str()),
+            "--only" => only.push(rest.next().context("`--only` is followed by a word")?.replace('\'', "")),
+            _ => bail!("`bench kernel` has no option `{argument}`: there are --kernel and --only"),
+        }
     }
     if names.is_empty() {
         names.extend(KERNELS);
@@ -29,7 +33,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     setup::architecture()?;
     setup::run()?;
     let tracer = test::build()?;
-    let scene = Case::at(&place::workspace()?.join("tests/bench/kernel.case"), vec![build()?])?;
+    let mut scene = Case::at(&place::workspace()?.join("tests/bench/kernel.case"), vec![build()?])?;
+    scene.arguments(&only);
     let scratch = Scratch::new()?;
     let mut failed = Vec::new();
     // One after another: two guests would disturb each other.

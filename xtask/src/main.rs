@@ -28,8 +28,9 @@ usage: cargo xtask TASK
     --list               print the cases and stop
   vm --shell VERSION [--tracer FILE]
                          a shell inside a guest with that kernel, tracer on its PATH; `exit` ends it
-  bench kernel [--kernel VERSION...]
-                         what a hit costs in the kernel, next to programs that do nothing: see docs/performance.md";
+  bench kernel [--kernel VERSION...] [--only WORD...]
+                         what a hit costs in the kernel, next to programs that do nothing: see docs/performance.md;
+                         with words, only the rows whose title or way of attaching contains one of them";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

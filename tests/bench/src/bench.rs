@@ -40,7 +40,9 @@ const MEASURED: [(&str, &str, To); 8] = [
 ];
 const DROPMON: &str = "-p nft-dropmon collect";
 
-pub(crate) fn run() -> Result<()> {
+/// Runs the rows whose title or way of attaching has one of the words in it; all of them without words.
+pub(crate) fn run(only: &[String]) -> Result<()> {
+    let wanted = |title: &str| only.is_empty() || only.iter().any(|word| title.contains(word.as_str()));
     raise_limits();
     let _taker = traffic::listener()?;
     // Neighbours get to know each other.
@@ -49,15 +51,22 @@ pub(crate) fn run() -> Result<()> {
         println!("\nAttached by {}; µs per hit, medians of {TURNS} times {PACKETS} packets:\n", way.name());
         head();
         for (title, words, to) in MEASURED {
-            measure(way, title, words, to)?;
+            if wanted(&format!("{title} {}", way.name())) {
+                measure(way, title, words, to)?;
+            }
         }
     }
-    burst::run()?;
-    long_chain()?;
-    println!("\nThe rules of the chain are 5,000 more now:\n");
-    head();
-    measure(Way::Fentry, "nft-dropmon, accepted packet at the chain's head", DROPMON, To::Accept)?;
-    measure(Way::Fentry, "nft-dropmon, dropped packet at the chain's head", DROPMON, To::Drop)
+    if wanted("burst") {
+        burst::run()?;
+    }
+    if wanted("chain") {
+        long_chain()?;
+        println!("\nThe rules of the chain are 5,000 more now:\n");
+        head();
+        measure(Way::Fentry, "nft-dropmon, accepted packet at the chain's head", DROPMON, To::Accept)?;
+        measure(Way::Fentry, "nft-dropmon, dropped packet at the chain's head", DROPMON, To::Drop)?;
+    }
+    Ok(())
 }
 
 fn head() {

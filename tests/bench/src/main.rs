@@ -20,8 +20,10 @@ mod traffic;
 #[cfg(target_os = "linux")]
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    anyhow::ensure!(arguments == ["kernel"], "usage: tracer-bench kernel (see `cargo xtask bench`)");
-    bench::run()
+    match arguments.split_first() {
+        Some((what, only)) if what == "kernel" => bench::run(only),
+        _ => anyhow::bail!("usage: tracer-bench kernel [WORD...] (see `cargo xtask bench`)"),
+    }
 }
 
 #[cfg(not(target_os = "linux"))]

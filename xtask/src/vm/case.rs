@@ -12,6 +12,8 @@ use crate::place;
 
 /// The parts of a case that are shell, in the order in which they run.
 const SCRIPTS: [&str; 4] = ["setup", "tracer", "traffic", "after"];
+/// Which of them is the command under test.
+const TRACER: usize = 1;
 
 /// One case, as read from its file.
 #[derive(Debug, Clone)]
@@ -37,6 +39,14 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    /// Gives the command under test more arguments, which are plain words.
+    pub(crate) fn arguments(&mut self, words: &[String]) {
+        let command = &mut self.scripts[TRACER];
+        command.truncate(command.trim_end().len());
+        words.iter().for_each(|word| command.push_str(&format!(" '{word}'")));
+        command.push('\n');
+    }
+
     /// All cases of the workspace, by name: those in `tests/vm` and those that collectors bring.
     pub(crate) fn all() -> Result<Vec<Case>> {
         let root = place::workspace()?;
