@@ -1,7 +1,7 @@
 //! The bytes of one probe hit, checked against a layout. They come from a ring, but also from files that anybody may
 //! have written, so everything is checked once, here, and a record that exists can be read without further questions.
 
-use crate::{Field, Header, Layout, Placed, Schema, Value, header, layout::round_up, value};
+use crate::{Header, Layout, Placed, Schema, Value, header, layout::round_up, value};
 
 /// A record whose bytes agree with its layout.
 #[derive(Debug, Clone, Copy)]
@@ -138,14 +138,14 @@ impl<'a> Section<'a> {
         self.schema
     }
 
+    /// The value of a field of the section's schema, for those who know the field already.
+    pub fn value(&self, field: &'a crate::Field) -> Option<Value<'a>> {
+        value::decode(field, self.bytes)
+    }
+
     /// The struct's bytes, and for a tail section the used part of its array behind them.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
-    }
-
-    /// The value of a field of the section's schema.
-    pub fn value(&self, field: &'a Field) -> Option<Value<'a>> {
-        value::decode(field, self.bytes)
     }
 
     /// The value of the field of that name; `None` where the schema has none.

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::packet::{Mac, Packet};
+use crate::packet::{Capture, Mac, Packet, Tag};
 use crate::{Context, Escaped, Field, Kind, Section, Show, Value, value};
 
 /// Prints a field of `section`.
@@ -15,7 +15,7 @@ pub(crate) fn write(
 ) -> fmt::Result {
     let Some(value) = value::decode(field, section.bytes()) else { return Ok(()) };
     match (field.show, &value) {
-        (Show::Packet, Value::Bytes(_)) => write_packet(out, section, context),
+        (Show::Packet, Value::Bytes(data)) => write_packet(out, section, data, context),
         // The schema was checked: the number has 32 bits.
         (Show::Ipv4, Value::Uint(address)) => write!(out, "{}", Ipv4Addr::from_bits(*address as u32)),
         (Show::Ipv4, &Value::Bytes(&[a, b, c, d])) => write!(out, "{}", Ipv4Addr::new(a, b, c, d)),
@@ -55,11 +55,27 @@ fn write_plain(out: &mut dyn Write, value: &Value<'_>) -> fmt::Result {
     }
 }
 
-fn write_packet(out: &mut dyn Write, section: &Section<'_>, context: &Context<'_>) -> fmt::Result {
-    match section.capture() {
-        Some(capture) => write!(out, "{}", Packet::decode(&capture).show(context.link_header)),
-        None => Ok(()),
+/// The siblings say what the data is; the schema was checked to have them, but for those of a VLAN tag that is not in
+/// the data, `vlan_proto` and `vlan_tci`.
+fn write_packet(
+    out: &mut dyn Write,
+    section: &Section<'_>,
+    data: &[u8],
+    context: &Context<'_>,
+) -> fmt::Result {
+    let sibling = |name| match section.field(name) {
+        Some(Value::Uint(number)) => u32::try_from(number).unwrap_or(u32::MAX),
+        _ => 0,
+    };
+    let original = sibling("orig_len");
+    if data.is_empty() && original == 0 {
+        return Ok(());
     }
+    let short = |name| u16::try_from(sibling(name)).unwrap_or(0);
+    let tag = Tag { ethertype: short("vlan_proto"), control: short("vlan_tci") };
+    let tag = (tag.ethertype != 0).then_some(tag);
+    let capture = Capture { bytes: data, link: sibling("link"), ethertype: short("protocol"), tag, original };
+    write!(out, "{}", Packet::decode(&capture).show(context.link_header))
 }
 
 /// The bits that the field has, without those of the sign's extension.

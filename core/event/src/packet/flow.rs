@@ -6,7 +6,6 @@
 
 use std::{fmt, net::IpAddr};
 
-use super::text::{EtherType, Protocol};
 use super::{Mac, Network, Packet, Ports, Transport, names};
 
 /// Who sends what to whom.
@@ -133,8 +132,8 @@ impl fmt::Display for FlowProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.name(), *self) {
             (Some(name), _) => f.write_str(name),
-            (None, FlowProtocol::Ip(number)) => Protocol(number).fmt(f),
-            (None, FlowProtocol::EtherType(number)) => EtherType(number).fmt(f),
+            (None, FlowProtocol::Ip(number)) => write!(f, "proto {number}"),
+            (None, FlowProtocol::EtherType(number)) => write!(f, "ethertype {number:#06x}"),
             // It has a name.
             (None, FlowProtocol::Ieee) => Ok(()),
         }
