@@ -11,6 +11,7 @@
 //! against that probe's layout, [`Section::field`] decodes a field, [`text::write`] prints all of it.
 #![forbid(unsafe_code)]
 
+mod capture;
 mod escape;
 mod event;
 mod field;

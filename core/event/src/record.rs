@@ -138,6 +138,11 @@ impl<'a> Section<'a> {
         self.schema
     }
 
+    /// The value of a field of the section's schema, for those who know the field already.
+    pub fn value(&self, field: &'a crate::Field) -> Option<Value<'a>> {
+        value::decode(field, self.bytes)
+    }
+
     /// The struct's bytes, and for a tail section the used part of its array behind them.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes

@@ -10,7 +10,9 @@
 #![forbid(unsafe_code)]
 
 mod sink;
+pub mod stats;
 mod text;
 
 pub use sink::{Account, Loss, Sink};
+pub use stats::StatsSink;
 pub use text::TextSink;

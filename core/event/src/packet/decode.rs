@@ -13,7 +13,14 @@ const MAX_TUNNELS: usize = 6;
 
 pub(super) fn packet(capture: &Capture<'_>) -> Packet {
     let mut packet = Packet::nothing();
-    packet.flaw = packet.capture(capture).err();
+    packet.flaw = packet.capture(capture, 0).err();
+    packet
+}
+
+/// As deep as can be from the start, so that no packet inside is decoded, nor anything allocated for one.
+pub(super) fn outermost(capture: &Capture<'_>) -> Packet {
+    let mut packet = Packet::nothing();
+    packet.flaw = packet.capture(capture, MAX_TUNNELS).err();
     packet
 }
 
@@ -33,18 +40,18 @@ impl Packet {
         }
     }
 
-    fn capture(&mut self, capture: &Capture<'_>) -> Result<(), Flaw> {
+    fn capture(&mut self, capture: &Capture<'_>, depth: usize) -> Result<(), Flaw> {
         let mut input = Input::new(capture.bytes, capture.original);
         match capture.link {
-            ETHERNET => self.ethernet(capture.tag, input, 0),
+            ETHERNET => self.ethernet(capture.tag, input, depth),
             RAW if capture.ethertype == 0 => {
                 let ethertype = by_version(&mut input)?.ok_or(Flaw::Malformed("IP version"))?;
                 self.tag(capture.tag, ethertype);
-                self.network(ethertype, input, 0)
+                self.network(ethertype, input, depth)
             }
             RAW => {
                 self.tag(capture.tag, capture.ethertype);
-                self.network(capture.ethertype, input, 0)
+                self.network(capture.ethertype, input, depth)
             }
             link => {
                 self.network = Network::Link(link);

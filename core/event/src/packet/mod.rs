@@ -15,6 +15,7 @@
 mod arp;
 mod decode;
 mod ethernet;
+mod flow;
 mod gre;
 mod icmp;
 mod input;
@@ -37,6 +38,7 @@ mod tunnel_tests;
 
 pub use arp::{Arp, Parties};
 pub use ethernet::{Ethernet, Mac, Tag, Vlan};
+pub use flow::{Address, Flow, FlowDetail, FlowProtocol};
 pub use gre::Gre;
 pub use icmp::{Echo, Icmp};
 pub use input::Flaw;
@@ -136,6 +138,11 @@ impl Packet {
     /// Decodes as much as there is.
     pub fn decode(capture: &Capture<'_>) -> Packet {
         decode::packet(capture)
+    }
+
+    /// Decodes up to the first tunnel's header, and not what the tunnel carries: all that a flow takes.
+    pub fn decode_outermost(capture: &Capture<'_>) -> Packet {
+        decode::outermost(capture)
     }
 
     /// This packet and those inside it, from the outside in.

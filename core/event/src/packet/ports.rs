@@ -3,7 +3,7 @@
 use super::{Flaw, input::Input};
 
 /// The ports of TCP, UDP, UDP-Lite, SCTP and DCCP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ports {
     /// Where it comes from.
     pub source: u16,
