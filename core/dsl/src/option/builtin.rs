@@ -10,7 +10,7 @@ const RING_MAX: u64 = 2 << 30;
 
 /// The options that are there without any collector.
 pub fn builtin() -> Vec<OptionDef> {
-    global().into_iter().chain(collect()).collect()
+    global().into_iter().chain(collect()).chain(trace()).collect()
 }
 
 fn global() -> [OptionDef; 2] {
@@ -27,7 +27,7 @@ fn global() -> [OptionDef; 2] {
     ]
 }
 
-fn collect() -> [OptionDef; 13] {
+fn collect() -> [OptionDef; 15] {
     let collect = [SubCommand::Collect];
     [
         OptionDef::new(
@@ -46,7 +46,7 @@ fn collect() -> [OptionDef; 13] {
         .short('P')
         .key("probes")
         .adding()
-        .on([SubCommand::Collect, SubCommand::Pcap]),
+        .on(collect),
         OptionDef::new("cmd", "Run this command and stop when it ends", ValueType::String)
             .value_name("CMD")
             .command_line_only()
@@ -73,14 +73,26 @@ fn collect() -> [OptionDef; 13] {
         .adding()
         .command_line_only()
         .on(collect),
-        OptionDef::new("link-header", "Show the link-layer header of packets too", ValueType::Flag)
-            .short('e')
+        OptionDef::new("out", "Write events to this file instead of printing them", ValueType::Path)
+            .short('o')
+            .value_name("FILE")
+            .bare(TRACE)
+            .command_line_only()
             .on(collect),
         OptionDef::new(
-            "utc",
-            "Show the date and time of events (UTC) instead of the kernel's nanoseconds",
-            ValueType::Flag,
+            "format",
+            "What is written; by default the file's ending says it: .json, .txt, .pcapng, else a trace",
+            ValueType::choice(["text", "json", "trace", "pcapng"]),
         )
+        .on(collect),
+        OptionDef::new("print", "Print events too, when they are written to a file", ValueType::Flag)
+            .on(collect),
+        OptionDef::new(
+            "out-rotate",
+            "Begin another file of the trace at this size or age, and keep so many: 64M, 1h, 64M,10",
+            ValueType::String,
+        )
+        .value_name("SIZE|TIME[,KEEP]")
         .on(collect),
         OptionDef::new("ready-file", "Create this file once all probes are attached", ValueType::Path)
             .command_line_only()
@@ -106,5 +118,63 @@ fn collect() -> [OptionDef; 13] {
             ValueType::Size { min: RING_MIN, max: RING_MAX },
         )
         .on(collect),
+    ]
+}
+
+/// The file that a trace is written to and read from when none is named.
+pub const TRACE: &str = "tracer.data";
+
+/// The options of the sub-commands that read a trace, and those that they share with `collect`.
+fn trace() -> Vec<OptionDef> {
+    use SubCommand::{Collect, Pcap, Print, Schema, Stats};
+    vec![
+        OptionDef::new("link-header", "Show the link-layer header of packets too", ValueType::Flag)
+            .short('e')
+            .on([Collect, Print]),
+        OptionDef::new(
+            "utc",
+            "Show the date and time of events (UTC) instead of the kernel's nanoseconds",
+            ValueType::Flag,
+        )
+        .on([Collect, Print, Stats]),
+        OptionDef::new("file", "The trace", ValueType::Path)
+            .value_name("FILE")
+            .default(TRACE)
+            .positional()
+            .on([Print, Pcap, Stats, Schema]),
+        OptionDef::new(
+            "probe",
+            "Write the packets seen at this probe, [TYPE:]TARGET; by default at all",
+            ValueType::Probes,
+        )
+        .short('P')
+        .key("probes")
+        .adding()
+        .on([Pcap]),
+        OptionDef::new("out", "Write here; `-` is standard output", ValueType::Path)
+            .short('o')
+            .value_name("FILE")
+            .command_line_only()
+            .on([Pcap]),
+        OptionDef::new("format", "What is printed", ValueType::choice(["text", "json"]))
+            .default("text")
+            .on([Print]),
+        OptionDef::new("format", "What is printed", ValueType::choice(["table", "json"]))
+            .default("table")
+            .on([Stats]),
+        OptionDef::new("no-pager", "Do not show long output page by page", ValueType::Flag)
+            .on([Print, Stats]),
+        OptionDef::new("top", "Rows of each table", ValueType::Integer { min: 1, max: 1_000_000 })
+            .default("10")
+            .on([Stats]),
+        OptionDef::new(
+            "by",
+            "What rows are sorted by",
+            ValueType::choice(["events", "bytes", "first", "last"]),
+        )
+        .default("events")
+        .on([Stats]),
+        OptionDef::new("table", "Only these tables: probe, flow, and sections such as nft", ValueType::List)
+            .on([Stats]),
     ]
 }

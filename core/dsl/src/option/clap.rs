@@ -38,7 +38,10 @@ impl OptionTable {
 
 /// The argument of one option.
 pub fn arg(option: &OptionDef) -> Arg {
-    let mut arg = Arg::new(option.name.clone()).long(option.name.clone()).help(help(option));
+    let mut arg = Arg::new(option.name.clone()).help(help(option));
+    if !option.positional {
+        arg = arg.long(option.name.clone());
+    }
     if let Some(short) = option.short {
         arg = arg.short(short);
     }

@@ -11,9 +11,7 @@ fn table() -> OptionTable {
         "Only packets with one of these verdicts",
         ValueType::list_of(["accept", "drop"]),
     );
-    let out = OptionDef::new("out", "Write here", ValueType::Path).short('o').bare("tracer.data");
-    let collect = [SubCommand::Collect];
-    OptionTable::new([verdicts.heading("nft").on(collect), out.on(collect)]).unwrap()
+    OptionTable::new([verdicts.heading("nft").on([SubCommand::Collect])]).unwrap()
 }
 
 fn parse(line: &str) -> Result<ArgMatches, clap::Error> {

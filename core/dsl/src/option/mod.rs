@@ -11,7 +11,7 @@ mod text;
 mod value;
 
 pub use self::clap::{arg, read};
-pub use builtin::builtin;
+pub use builtin::{TRACE, builtin};
 pub use definition_error::{DefinitionError, Owner};
 pub use settings::{Origin, Setting, Settings};
 pub use table::OptionTable;
@@ -46,6 +46,8 @@ pub struct OptionDef {
     pub default: Option<String>,
     /// The value where the option is given on the command line without one; `None` if it needs one.
     pub bare: Option<String>,
+    /// Whether it stands for itself on the command line, without its name in front.
+    pub positional: bool,
     /// The event field that the option selects by: `nft_verdicts = ["drop"]` selects by `nft.verdict`.
     pub selects: Option<FieldPath>,
 }
@@ -65,6 +67,7 @@ impl OptionDef {
             heading: None,
             default: None,
             bare: None,
+            positional: false,
             selects: None,
         }
     }
@@ -132,6 +135,13 @@ impl OptionDef {
         self
     }
 
+    /// The same, standing for itself on the command line; a profile never gives it.
+    #[must_use]
+    pub fn positional(mut self) -> Self {
+        self.positional = true;
+        self.command_line_only()
+    }
+
     /// The same, selecting events by a field.
     #[must_use]
     pub fn selects(mut self, field: FieldPath) -> Self {
@@ -145,6 +155,11 @@ impl OptionDef {
             Key::Other(key) => key.clone(),
             Key::Name | Key::CommandLineOnly => self.name.replace('-', "_"),
         }
+    }
+
+    /// Whether some sub-command takes both.
+    pub fn meets(&self, other: &Self) -> bool {
+        SubCommand::ALL.into_iter().any(|command| self.is_on(command) && other.is_on(command))
     }
 
     /// Whether `command` takes it.
@@ -260,19 +275,28 @@ pub enum Scope {
 pub enum SubCommand {
     /// Traces packets on this machine.
     Collect,
+    /// Prints a stored trace.
+    Print,
     /// Writes stored packets as a pcapng file.
     Pcap,
+    /// Counts the events of a stored trace.
+    Stats,
+    /// Describes the JSON of a stored trace.
+    Schema,
 }
 
 impl SubCommand {
     /// All of them, in the order the help lists them.
-    pub const ALL: [Self; 2] = [Self::Collect, Self::Pcap];
+    pub const ALL: [Self; 5] = [Self::Collect, Self::Print, Self::Pcap, Self::Stats, Self::Schema];
 
     /// The word on the command line and the table's name in a profile.
     pub fn name(self) -> &'static str {
         match self {
             Self::Collect => "collect",
+            Self::Print => "print",
             Self::Pcap => "pcap",
+            Self::Stats => "stats",
+            Self::Schema => "schema",
         }
     }
 
@@ -280,7 +304,10 @@ impl SubCommand {
     pub fn about(self) -> &'static str {
         match self {
             Self::Collect => "Trace packets on this machine",
-            Self::Pcap => "Write the packets of a trace as a pcapng file",
+            Self::Print => "Print the events of a trace, as text or JSON",
+            Self::Pcap => "Write the packets of a trace as a pcapng file, for Wireshark",
+            Self::Stats => "Count the events of a trace: by probe, by rule, by flow",
+            Self::Schema => "Print the JSON Schema of a trace's JSON output",
         }
     }
 

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::diagnostic::{Diagnostics, SourceRef};
 
-/// Options whose names, keys and short flags differ and whose defaults are values they take.
+/// Options whose names, keys and short flags differ, as far as one sub-command takes them, and whose defaults are
+/// values they take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OptionTable {
     options: Vec<OptionDef>,
@@ -46,14 +47,14 @@ impl OptionTable {
         self.options.iter().filter(move |option| option.is_on(command))
     }
 
-    /// The option with this name.
-    pub fn find(&self, name: &str) -> Option<&OptionDef> {
-        self.options.iter().find(|option| option.name == name)
+    /// The option of `command` with this name.
+    pub fn find(&self, command: SubCommand, name: &str) -> Option<&OptionDef> {
+        self.of(command).find(|option| option.name == name)
     }
 
-    /// The option that a profile spells `key`, whether or not a profile may give it.
-    pub fn find_key(&self, key: &str) -> Option<&OptionDef> {
-        self.options.iter().find(|option| option.profile_key() == key)
+    /// The options that a profile spells `key`, whether or not a profile may give them: at most one for each sub-command.
+    pub fn with_key(&self, key: &str) -> impl Iterator<Item = &OptionDef> {
+        self.options.iter().filter(move |option| option.profile_key() == key)
     }
 
     /// The defaults of the options that `command` takes.
@@ -83,7 +84,8 @@ impl OptionTable {
         if ["help", "version"].contains(&option.name.as_str()) {
             return Err(E::NameTaken { name: name(), by: Owner::Tracer });
         }
-        for other in &self.options {
+        let meeting = || self.options.iter().filter(|other| other.meets(option));
+        for other in meeting() {
             if other.name == option.name {
                 return Err(E::NameTaken { name: name(), by: owner(other) });
             }
@@ -92,7 +94,7 @@ impl OptionTable {
             }
         }
         if let Some(short) = option.short {
-            let holder = self.options.iter().find(|other| other.short == Some(short));
+            let holder = meeting().find(|other| other.short == Some(short));
             let by = match holder {
                 Some(other) => Some(owner(other)),
                 None => ['h', 'V'].contains(&short).then_some(Owner::Tracer),
@@ -159,17 +161,26 @@ mod tests {
     #[test]
     fn options_are_found_by_name_and_by_key() {
         let table = table();
-        assert_eq!(table.find("probe"), table.find_key("probes"));
-        assert_eq!(table.find("ring-size"), table.find_key("ring_size"));
-        assert!(table.find("probes").is_none());
-        assert!(table.find_key("ring-size").is_none());
+        let collect = |name| table.find(SubCommand::Collect, name);
+        assert_eq!(collect("probe"), table.with_key("probes").next());
+        assert_eq!(collect("ring-size"), table.with_key("ring_size").next());
+        assert!(collect("probes").is_none());
+        assert!(table.with_key("ring-size").next().is_none());
+    }
+
+    #[test]
+    fn sub_commands_have_options_of_one_name_each_with_its_own_values() {
+        let table = table();
+        assert_ne!(table.find(SubCommand::Collect, "format"), table.find(SubCommand::Stats, "format"));
+        let global = OptionDef::new("format", "", ValueType::Flag);
+        assert!(matches!(refused(global), DefinitionError::NameTaken { .. }));
     }
 
     #[test]
     fn a_sub_command_takes_its_own_options_and_the_global_ones() {
         let table = table();
         let pcap: Vec<_> = table.of(SubCommand::Pcap).map(|o| o.name.as_str()).collect();
-        assert_eq!(pcap, ["profile", "profile-dir", "probe"]);
+        assert_eq!(pcap, ["profile", "profile-dir", "file", "probe", "out"]);
     }
 
     #[test]
@@ -177,7 +188,7 @@ mod tests {
         let defaults = table().defaults(SubCommand::Collect);
         let value = &defaults.setting("attach").unwrap().value;
         assert_eq!(*value, SettingValue::Choice("auto".into()));
-        assert_eq!(table().defaults(SubCommand::Pcap), Settings::default());
+        assert!(table().defaults(SubCommand::Pcap).setting("attach").is_none());
     }
 
     #[test]

@@ -146,7 +146,8 @@ impl<'a> Reader<'a> {
     fn option(&mut self, command: SubCommand, key: &Spanned<DeString<'_>>) -> Option<&'a OptionDef> {
         let (word, at) = (key.get_ref().as_ref(), self.text.at(key.span()));
         let name = command.name();
-        let option = self.table.find_key(word);
+        let here = self.table.with_key(word).find(|option| option.is_on(command));
+        let option = here.or_else(|| self.table.with_key(word).next());
         let command_line_only = option.is_some_and(|option| option.key == Key::CommandLineOnly);
         if command_line_only || COMMAND_LINE_ONLY.contains(&word) {
             self.found.push(never(word, at));
@@ -154,8 +155,8 @@ impl<'a> Reader<'a> {
         }
         let found = match option {
             Some(option) if option.is_on(command) => return Some(option),
-            Some(option) => Diagnostic::error(format!("`{name}` has no option `{word}`"))
-                .because(format!("it belongs to {}", commands_of(option)))
+            Some(_) => Diagnostic::error(format!("`{name}` has no option `{word}`"))
+                .because(format!("it belongs to {}", self.tables_of(word)))
                 .at(at),
             None => {
                 let keys: Vec<_> = self
@@ -177,12 +178,12 @@ impl<'a> Reader<'a> {
     fn unknown_top_key(&mut self, key: &Spanned<DeString<'_>>) {
         let (word, at) = (key.get_ref().as_ref(), self.text.at(key.span()));
         let tables = SubCommand::ALL.map(SubCommand::name);
-        let found = match self.table.find_key(word) {
+        let found = match self.table.with_key(word).next() {
             _ if COMMAND_LINE_ONLY.contains(&word) => never(word, at),
             Some(option) if option.key == Key::CommandLineOnly => never(word, at),
-            Some(option) => Diagnostic::error(format!("`{word}` does not stand in a table"))
+            Some(_) => Diagnostic::error(format!("`{word}` does not stand in a table"))
                 .because("options stand in the table of a sub-command")
-                .hint(format!("move it below {}", commands_of(option)))
+                .hint(format!("move it below {}", self.tables_of(word)))
                 .at(at),
             None => {
                 let known = TOP_KEYS.into_iter().chain(tables);
@@ -190,6 +191,14 @@ impl<'a> Reader<'a> {
             }
         };
         self.found.push(found);
+    }
+
+    /// The tables that a key may stand in.
+    fn tables_of(&self, key: &str) -> String {
+        let takes = |command: &SubCommand| self.table.with_key(key).any(|option| option.is_on(*command));
+        let tables = SubCommand::ALL.into_iter().filter(takes);
+        let tables: Vec<_> = tables.map(|command| format!("`[{}]`", command.name())).collect();
+        tables.join(" or ")
     }
 
     fn missing(&mut self, key: &str, example: &str) {
@@ -208,11 +217,4 @@ fn never(word: &str, at: SourceRef) -> Diagnostic {
         .because("it is given on the command line only")
         .hint(format!("leave it out here and write `--{flag}` when you start tracer"))
         .at(at)
-}
-
-/// The tables that an option may stand in.
-fn commands_of(option: &OptionDef) -> String {
-    let tables = SubCommand::ALL.into_iter().filter(|command| option.is_on(*command));
-    let tables: Vec<_> = tables.map(|command| format!("`[{}]`", command.name())).collect();
-    tables.join(" or ")
 }

@@ -58,7 +58,7 @@ fn a_profile_becomes_settings() {
     let profile = parse(NFT_DROPMON).unwrap();
     assert_eq!(profile.name, "nft-dropmon");
     assert_eq!(profile.about.as_deref(), Some("Packets dropped by nftables"));
-    assert_eq!(profile.commands().collect::<Vec<_>>(), SubCommand::ALL);
+    assert_eq!(profile.commands().collect::<Vec<_>>(), [SubCommand::Collect, SubCommand::Pcap]);
 
     let collect = profile.settings(SubCommand::Collect);
     let words: Vec<_> = collect.words("collectors").iter().map(|w| w.value.as_str()).collect();
@@ -145,7 +145,7 @@ error: unknown key `nft-verdict` in `[collect]`
   | ^^^^^^^^^^^
   |
   = help: did you mean `nft_verdicts`?
-  = help: known: collectors, probes, stop_after, link_header, attach, rate, fail_on_loss, ring_size, nft_verdicts, x_flag, x_time, x_text"
+  = help: known: collectors, probes, stop_after, format, print, out_rotate, attach, rate, fail_on_loss, ring_size, link_header, utc, nft_verdicts, x_flag, x_time, x_text"
     );
 }
 
