@@ -9,8 +9,10 @@
 //! without decoding them. Losses are told to a sink in their place among the events, see [`Loss`].
 #![forbid(unsafe_code)]
 
+pub mod pcapng;
 mod sink;
 mod text;
 
+pub use pcapng::PcapngSink;
 pub use sink::{Account, Loss, Sink};
 pub use text::TextSink;
