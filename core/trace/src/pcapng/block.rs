@@ -22,21 +22,21 @@ pub(super) const CUSTOM_TEXT: u16 = 2988;
 
 /// The private enterprise number of tracer's custom blocks and options. It has none yet: this one is reserved by IANA
 /// for examples (RFC 5612), so it is nobody's, and a reader must look at the contents too: a block's begin with
-/// [`MAGIC`], an option's are a JSON object with a `type`.
+/// [`MAGIC`], an option's are JSON with a `type`.
 pub(super) const PEN: u32 = 32473;
-/// What a custom block of tracer's begins with, behind the number. Then come the length of the JSON text, in bytes, as
-/// a 32-bit number, and the text.
-pub(super) const MAGIC: [u8; 8] = *b"tracer 1";
+/// What a custom block of tracer's begins with, behind the number. Then come the length of the JSON, in bytes, as a
+/// 32-bit number, and the JSON.
+const MAGIC: [u8; 8] = *b"tracer 1";
 
 /// The most bytes of an option: its length is a 16-bit number.
 const OPTION_MAX: usize = 0xffff;
-/// The most bytes of a custom option besides its enterprise number.
-pub(super) const CUSTOM_TEXT_MAX: usize = OPTION_MAX - 4;
-/// The most bytes of a text. Somewhat less than an option may have, so that a packet's options are 128 KiB together:
-/// that is what Wireshark has room for besides the packet, and it refuses the whole file for a block that is longer.
-const TEXT_MAX: usize = 0xff00;
-/// The most bytes of JSON in a custom block: Wireshark refuses blocks of about 384 KiB and more, and then the file.
-pub(super) const CUSTOM_BLOCK_MAX: usize = 1 << 18;
+/// The most bytes of JSON in an option.
+pub(super) const JSON_MAX: usize = OPTION_MAX - 4;
+/// The most bytes of JSON about a session.
+pub(super) const SESSION_MAX: usize = 4 * JSON_MAX;
+/// The most bytes of a text. Less than an option may have, so that a packet's options are 128 KiB together: that is
+/// what Wireshark has room for besides the packet, and it refuses the whole file for a block that is longer.
+const TEXT_MAX: usize = 0xf000;
 /// The most bytes of a packet: Wireshark refuses the whole file for one that has more.
 pub(super) const PACKET_MAX: usize = 1 << 18;
 
@@ -110,15 +110,40 @@ impl<'a> Block<'a> {
         cut
     }
 
-    /// Adds JSON as a custom option, if an option has room for it. Says whether it has.
-    pub(super) fn json(&mut self, json: &str) -> bool {
-        if json.len() > CUSTOM_TEXT_MAX {
-            return false;
+    /// Adds JSON as a custom option; one that is longer than `most` is replaced by a comment. Says whether it was.
+    /// More than [`JSON_MAX`] bytes become several options, to be joined by whoever reads them.
+    pub(super) fn json(&mut self, json: &str, most: usize) -> bool {
+        if json.len() > most {
+            return self.left_out(json, most);
         }
-        self.option_start(CUSTOM_TEXT, (json.len() + 4) as u16);
-        self.out.extend(PEN.to_le_bytes());
-        self.out.extend_from_slice(json.as_bytes());
+        let mut rest = json;
+        while !rest.is_empty() {
+            let (piece, behind) = rest.split_at(fitting(rest, JSON_MAX));
+            self.option_start(CUSTOM_TEXT, (piece.len() + 4) as u16);
+            self.out.extend(PEN.to_le_bytes());
+            self.out.extend_from_slice(piece.as_bytes());
+            self.pad();
+            rest = behind;
+        }
+        false
+    }
+
+    /// Adds what a custom block has of JSON, with the same choice.
+    pub(super) fn custom(&mut self, json: &str, most: usize) -> bool {
+        let fits = json.len() <= most;
+        let shown = if fits { json } else { "" };
+        self.fixed(PEN.to_le_bytes());
+        self.fixed(MAGIC);
+        self.fixed((shown.len() as u32).to_le_bytes());
+        self.bytes(shown.as_bytes());
         self.pad();
+        !fits && self.left_out(json, most)
+    }
+
+    fn left_out(&mut self, json: &str, most: usize) -> bool {
+        let len = json.len();
+        let why = format_args!("it has {len} bytes, and there is room for {most} here");
+        self.text(COMMENT, format_args!("tracer: the JSON was left out: {why}"));
         true
     }
 
@@ -167,10 +192,14 @@ impl fmt::Write for Capped<'_> {
             self.out.extend_from_slice(text.as_bytes());
             return Ok(());
         }
-        let fits = (0..=room).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        self.out.extend_from_slice(&text.as_bytes()[..fits]);
+        self.out.extend_from_slice(&text.as_bytes()[..fitting(text, room)]);
         Err(fmt::Error)
     }
+}
+
+/// How many bytes of a text are the most whole characters within `most`.
+pub(super) fn fitting(text: &str, most: usize) -> usize {
+    (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 /// Whether a byte of UTF-8 text begins a character.
@@ -217,14 +246,28 @@ mod tests {
 
     #[test]
     fn json_is_whole_or_not_there() {
-        let mut out = Vec::new();
-        let mut block = Block::new(&mut out, ENHANCED_PACKET);
-        assert!(!block.json(&"x".repeat(CUSTOM_TEXT_MAX + 1)));
-        block.finish();
-        assert_eq!(out.len(), 12, "no option, no end of options");
-        let mut block = Block::new(&mut out, ENHANCED_PACKET);
-        assert!(block.json(&"x".repeat(CUSTOM_TEXT_MAX)));
-        block.finish();
-        assert_eq!(out[12 + 8..12 + 16], [0xac, 0x0b, 0xff, 0xff, 0xd9, 0x7e, 0, 0]);
+        let json = |len: usize, most: usize| {
+            let mut out = Vec::new();
+            let mut block = Block::new(&mut out, ENHANCED_PACKET);
+            let left_out = block.json(&"ö".repeat(len / 2), most);
+            block.finish();
+            (left_out, out)
+        };
+        let (left_out, out) = json(JSON_MAX - 1, JSON_MAX);
+        assert!(!left_out);
+        assert_eq!(out[8..16], [0xac, 0x0b, 0xfe, 0xff, 0xd9, 0x7e, 0, 0]);
+        let (left_out, out) = json(JSON_MAX + 1, JSON_MAX);
+        assert!(left_out);
+        assert_eq!((&out[8..10], &out[12..20]), (&[1, 0][..], &b"tracer: "[..]));
+        let (left_out, out) = json(2 * JSON_MAX, 2 * JSON_MAX);
+        assert!(!left_out);
+        let second = 8 + 4 + 0xfffe_usize.next_multiple_of(4);
+        assert_eq!(out[second..second + 4], [0xac, 0x0b, 0xfe, 0xff]);
+        assert_eq!(
+            out[second + 0x1_0004..][..4],
+            [0xac, 0x0b, 6, 0],
+            "one character more than fits into two"
+        );
+        assert_eq!(json(0, JSON_MAX).1.len(), 12, "no option, no end of options");
     }
 }

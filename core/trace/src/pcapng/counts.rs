@@ -22,8 +22,11 @@ pub(super) struct Numbers {
 pub(super) struct Count(AtomicU64);
 
 impl Count {
-    pub(super) fn add_one(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    /// Counts one if it is so.
+    pub(super) fn add(&self, one: bool) {
+        if one {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn number(&self) -> u64 {
@@ -60,9 +63,9 @@ pub struct Skipped {
     pub without_packet: u64,
     /// Events that are not in the file, because the packet's link type is beyond the format's 16 bits.
     pub other_link: u64,
-    /// Packets whose comment ends with an `…`, because the event's text has more than 65,280 bytes.
+    /// Packets whose comment ends with an `…`, because the event's text has more than 61,440 bytes.
     pub cut_text: u64,
-    /// Packets, sessions and losses without their JSON, because it was too long (65,531 bytes for a packet); a comment
-    /// says so.
+    /// Packets and sessions without their JSON, because it is too long: more than 65,531 bytes for a packet, 262,124
+    /// for a session. A comment says so.
     pub long_json: u64,
 }

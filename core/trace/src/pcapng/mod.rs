@@ -2,11 +2,11 @@
 //! `docs/pcapng.md`; in short:
 //!
 //! ```text
-//! section header       hardware, kernel, `tracer VERSION`; host; a word where times are not wall-clock times
-//! custom block         the session as JSON
+//! section header       hardware, kernel, `tracer VERSION`; host; a word where times are not wall-clock times; the
+//!                      session as JSON
 //! interface            before its first packet: one per namespace, device and link type
 //! enhanced packet      bytes, time in ns; comment: the event's text; custom option: its JSON; losses before it; packet id
-//! custom block         that events were lost, as JSON, in its place
+//! custom block         only where another session goes on in the section: that one as JSON
 //! interface statistics at the end, one per interface: packets and losses
 //! ```
 //!
@@ -17,6 +17,7 @@ mod block;
 mod columns;
 mod counts;
 mod json;
+mod losses;
 mod section;
 
 use std::fmt;
@@ -27,6 +28,7 @@ use tracer_event::{ClockSample, Event, Session, text};
 use crate::{Loss, Sink};
 use block::Block;
 use columns::{Columns, Packet};
+use losses::Losses;
 use section::{Key, Section, Times, halves};
 
 pub use counts::{Counts, Skipped};
@@ -44,7 +46,8 @@ const PACKET_ID: u16 = 5;
 /// after 16,384 interfaces.
 ///
 /// Losses are per probe and CPU, while the format has them per interface: all that were lost since the last packet are
-/// put on the next one, whatever its interface. So the sum is right in the whole file.
+/// put on the next one, whatever its interface, with a comment that says of which probe and CPU they are. So the sum is
+/// right in the whole file.
 pub struct PcapngSink<W> {
     out: W,
     json: Box<dyn Json + Send>,
@@ -56,8 +59,7 @@ pub struct PcapngSink<W> {
     described: bool,
     /// By the probes' numbers.
     columns: Vec<Option<Columns>>,
-    /// Events lost since the last packet.
-    lost: u64,
+    losses: Losses,
     /// The JSON in the making.
     text: String,
     counts: Counts,
@@ -77,7 +79,7 @@ impl<W: Write> PcapngSink<W> {
             section: None,
             described: true,
             columns: Vec::new(),
-            lost: 0,
+            losses: Losses::default(),
             text: String::new(),
             counts: Counts::default(),
         }
@@ -99,51 +101,34 @@ impl<W: Write> PcapngSink<W> {
         if self.pending.len() >= PcapngSink::<W>::FULL { self.write_pending() } else { Ok(()) }
     }
 
-    /// The section for what has such times; its header and the session's JSON are written where they are not yet.
+    /// The section for what has such times, begun if it is not yet, with the session described in it.
     fn open(&mut self, times: Times) -> &mut Section {
         if self.section.as_ref().is_some_and(|section| section.times() != times) {
             self.close();
         }
-        if self.section.is_none() {
-            self.section = Some(Section::begin(&mut self.pending, &self.session, times));
-            self.described = false;
-        }
-        if !self.described {
-            self.described = true;
+        if self.section.is_none() || !self.described {
             self.text.clear();
-            if self.json.session(&mut self.text, &self.session).is_ok() {
-                self.custom_block();
+            self.json.session(&mut self.text, &self.session);
+            // A new section has it in its header.
+            if self.section.is_some() && !self.text.is_empty() {
+                let mut custom = Block::new(&mut self.pending, block::CUSTOM);
+                self.counts.numbers().long_json.add(custom.custom(&self.text, block::SESSION_MAX));
+                custom.finish();
             }
+            self.described = true;
         }
-        // It was made above, if it was not there.
-        self.section.get_or_insert_with(|| Section::begin(&mut self.pending, &self.session, times))
+        self.section.get_or_insert_with(|| {
+            let (section, too_long) = Section::begin(&mut self.pending, &self.session, times, &self.text);
+            self.counts.numbers().long_json.add(too_long);
+            section
+        })
     }
 
-    /// Ends the section with its statistics. Losses that belong to no interface wait for the next one.
+    /// Ends the section with its statistics.
     fn close(&mut self) {
         if let Some(section) = self.section.take() {
-            self.lost = section.end(&mut self.pending, self.lost);
+            section.end(&mut self.pending, &mut self.losses);
         }
-    }
-
-    /// Writes the JSON in `text` as a custom block.
-    fn custom_block(&mut self) {
-        let json = match self.text.as_str() {
-            "" => return,
-            json if json.len() > block::CUSTOM_BLOCK_MAX => "",
-            json => json,
-        };
-        let mut custom = Block::new(&mut self.pending, block::CUSTOM);
-        custom.fixed(block::PEN.to_le_bytes());
-        custom.fixed(block::MAGIC);
-        custom.fixed((json.len() as u32).to_le_bytes());
-        custom.bytes(json.as_bytes());
-        custom.pad();
-        if json.is_empty() {
-            custom.text(block::COMMENT, LeftOut { bytes: self.text.len(), most: block::CUSTOM_BLOCK_MAX });
-            self.counts.numbers().long_json.add_one();
-        }
-        custom.finish();
     }
 
     /// The columns of the event's probe.
@@ -181,14 +166,13 @@ impl<W: Write> PcapngSink<W> {
         let time = times.of_event(context.clock, event.record.header().time);
         let key = Key { netns, link, device: device.as_deref().unwrap_or_default() };
         let interface = self.interface(times, context.own_netns, key);
-        let lost = std::mem::take(&mut self.lost);
+        let losses = std::mem::take(&mut self.losses);
         if let Some(section) = &mut self.section {
-            section.count(interface, time, lost);
+            section.count(interface, time, losses.events());
         }
         self.text.clear();
-        let has_json = self.json.event(&mut self.text, event).is_ok() && !self.text.is_empty();
+        self.json.event(&mut self.text, event);
 
-        let numbers = self.counts.numbers();
         let (pieces, original) = packet.on_the_wire();
         let captured: usize = pieces.iter().map(|piece| piece.len()).sum();
         let mut block = Block::new(&mut self.pending, block::ENHANCED_PACKET);
@@ -200,21 +184,18 @@ impl<W: Write> PcapngSink<W> {
             block.bytes(piece);
         }
         block.pad();
-        if block.text_by(block::COMMENT, |out| text::write(out, event)) {
-            numbers.cut_text.add_one();
-        }
-        if lost > 0 {
-            block.option(DROP_COUNT, lost.to_le_bytes());
+        let numbers = self.counts.numbers();
+        numbers.cut_text.add(block.text_by(block::COMMENT, |out| text::write(out, event)));
+        if losses.events() > 0 {
+            block.text(block::COMMENT, losses.text());
+            block.option(DROP_COUNT, losses.events().to_le_bytes());
         }
         if let Some(id) = packet_id {
             block.option(PACKET_ID, id.to_le_bytes());
         }
-        if has_json && !block.json(&self.text) {
-            block.text(block::COMMENT, LeftOut { bytes: self.text.len(), most: block::CUSTOM_TEXT_MAX });
-            numbers.long_json.add_one();
-        }
+        numbers.long_json.add(block.json(&self.text, block::JSON_MAX));
         block.finish();
-        numbers.packets.add_one();
+        numbers.packets.add(true);
     }
 }
 
@@ -237,27 +218,19 @@ impl<W: Write> Sink for PcapngSink<W> {
 
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         let Some(packet) = self.columns(event).packet(event) else {
-            self.counts.numbers().without_packet.add_one();
+            self.counts.numbers().without_packet.add(true);
             return Ok(());
         };
         match u16::try_from(packet.link) {
             Ok(link) => self.packet(event, &packet, link),
-            Err(_) => self.counts.numbers().other_link.add_one(),
+            Err(_) => self.counts.numbers().other_link.add(true),
         }
         self.write_if_full()
     }
 
     fn loss(&mut self, loss: &Loss<'_>) -> io::Result<()> {
-        self.lost = self.lost.saturating_add(loss.events);
-        self.text.clear();
-        if self.json.loss(&mut self.text, loss).is_ok() && !self.text.is_empty() {
-            let json = std::mem::take(&mut self.text);
-            // A loss has no clock; where none was seen yet, the next event opens another section if it must.
-            self.open(self.section.as_ref().map_or(Times::Wall, Section::times));
-            self.text = json;
-            self.custom_block();
-        }
-        self.write_if_full()
+        self.losses.add(loss);
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -281,21 +254,8 @@ impl<W: fmt::Debug> fmt::Debug for PcapngSink<W> {
             .field("out", &self.out)
             .field("pending", &self.pending.len())
             .field("session", &self.session)
-            .field("lost", &self.lost)
+            .field("losses", &self.losses)
             .field("counts", &self.counts)
             .finish_non_exhaustive()
-    }
-}
-
-/// In place of JSON that is too long.
-struct LeftOut {
-    bytes: usize,
-    most: usize,
-}
-
-impl fmt::Display for LeftOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LeftOut { bytes, most } = self;
-        write!(f, "tracer: the JSON was left out: it has {bytes} bytes, and there is room for {most} here")
     }
 }

@@ -8,6 +8,7 @@ use tracer_event::packet::{ETHERNET, RAW};
 use tracer_event::{Clock, Escaped, Session};
 
 use super::block::{self, Block};
+use super::losses::Losses;
 
 /// The options of a section's header, but for comments.
 const HARDWARE: u16 = 2;
@@ -73,27 +74,28 @@ pub(super) struct Key<'a> {
 impl Section {
     /// The most interfaces of a section, a bound on memory: then a new section begins, with a new table.
     pub(super) const MAX_INTERFACES: usize = 1 << 14;
-    /// The most bytes of a device's name: the kernel's have 15.
-    const MAX_NAME: usize = 255;
 
-    /// Writes the header.
-    pub(super) fn begin(out: &mut Vec<u8>, session: &Session, times: Times) -> Section {
+    /// Writes the header, with the session's JSON. Says whether that is too long.
+    ///
+    /// The JSON is no custom block behind the header, because Wireshark lists such blocks among the packets, and with one
+    /// in front, which has no time, its times since the first packet are times since 1970.
+    pub(super) fn begin(out: &mut Vec<u8>, session: &Session, times: Times, json: &str) -> (Section, bool) {
         let mut header = Block::new(out, block::SECTION_HEADER);
         header.fixed(0x1a2b_3c4d_u32.to_le_bytes());
         // Version 1.0; the section's length is not known.
         header.fixed([1, 0, 0, 0]);
         header.fixed((-1_i64).to_le_bytes());
         if !session.machine.is_empty() {
-            header.text(HARDWARE, Escaped(&session.machine));
+            header.text(HARDWARE, Word(&session.machine));
         }
         if !session.kernel.is_empty() {
             header.text(OS, Os(session));
         }
         if !session.tracer.is_empty() {
-            header.text(APPLICATION, format_args!("tracer {}", Escaped(&session.tracer)));
+            header.text(APPLICATION, format_args!("tracer {}", Word(&session.tracer)));
         }
         if !session.host.is_empty() {
-            header.text(block::COMMENT, format_args!("host {}", Escaped(&session.host)));
+            header.text(block::COMMENT, format_args!("host {}", Word(&session.host)));
         }
         if times == Times::Monotonic {
             header.text(
@@ -102,9 +104,10 @@ impl Section {
                  the monotonic clock, which starts with the machine.",
             );
         }
+        let long_json = header.json(json, block::SESSION_MAX);
         header.finish();
         let machine = Machine::of(session);
-        Section { machine, times, interfaces: Vec::new(), numbers: HashMap::new() }
+        (Section { machine, times, interfaces: Vec::new(), numbers: HashMap::new() }, long_json)
     }
 
     /// Whether events of this session can go on in this section.
@@ -143,27 +146,28 @@ impl Section {
         }
     }
 
-    /// Writes the statistics of all interfaces. `lost` events, after which no packet came, go to the interface whose
-    /// packet was the last in time. Says how many events could be told of nowhere, because there is no interface.
-    pub(super) fn end(mut self, out: &mut Vec<u8>, lost: u64) -> u64 {
-        let last = self.interfaces.iter_mut().max_by_key(|interface| interface.last);
-        let untold = match last {
-            Some(interface) => {
-                interface.lost = interface.lost.saturating_add(lost);
-                0
+    /// Writes the statistics of all interfaces. Events lost since the last packet go to the interface whose packet was
+    /// the last in time, and stay in `losses` where there is no interface.
+    pub(super) fn end(mut self, out: &mut Vec<u8>, losses: &mut Losses) {
+        let interfaces = self.interfaces.iter().enumerate();
+        let last = interfaces.max_by_key(|(_, interface)| interface.last).map(|(number, _)| number);
+        let losses = last.map(|_| std::mem::take(losses)).unwrap_or_default();
+        for (number, interface) in self.interfaces.iter_mut().enumerate() {
+            let has_losses = last == Some(number) && losses.events() > 0;
+            if has_losses {
+                interface.lost = interface.lost.saturating_add(losses.events());
             }
-            None => lost,
-        };
-        for (number, interface) in self.interfaces.iter().enumerate() {
             let mut statistics = Block::new(out, block::INTERFACE_STATISTICS);
             statistics.fixed((number as u32).to_le_bytes());
             statistics.fixed(halves(interface.last));
             statistics.option(ISB_IFRECV, interface.packets.saturating_add(interface.lost).to_le_bytes());
             statistics.option(ISB_IFDROP, interface.lost.to_le_bytes());
             statistics.option(ISB_USRDELIV, interface.packets.to_le_bytes());
+            if has_losses {
+                statistics.text(block::COMMENT, losses.text());
+            }
             statistics.finish();
         }
-        untold
     }
 }
 
@@ -175,8 +179,8 @@ pub(super) fn describe(out: &mut Vec<u8>, session: &Session, own_netns: Option<u
     description.fixed([0; 6]);
     match key.netns.filter(|inum| Some(*inum) != own_netns) {
         _ if key.device.is_empty() => {}
-        None => _ = description.text(IF_NAME, Name(key.device)),
-        Some(inum) => _ = description.text(IF_NAME, format_args!("{}@{inum}", Name(key.device))),
+        None => _ = description.text(IF_NAME, Word(key.device)),
+        Some(inum) => _ = description.text(IF_NAME, format_args!("{}@{inum}", Word(key.device))),
     }
     description.text(IF_DESCRIPTION, Description { key, own_netns });
     description.option(IF_TSRESOL, [9]);
@@ -218,20 +222,24 @@ pub(super) fn halves(time: u64) -> [u8; 8] {
     time.rotate_left(32).to_le_bytes()
 }
 
-/// A device's name, which may be anybody's.
-struct Name<'a>(&'a str);
+/// A name, which may be anybody's choice.
+struct Word<'a>(&'a str);
 
-impl Display for Name<'_> {
+impl Word<'_> {
+    /// The most bytes of a name, which is far more than names have.
+    const MAX: usize = 255;
+}
+
+impl Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = cut(self.0);
-        write!(f, "{}{}", Escaped(name), if name.len() < self.0.len() { "…" } else { "" })
+        let shown = cut(self.0);
+        write!(f, "{}{}", Escaped(shown), if shown.len() < self.0.len() { "…" } else { "" })
     }
 }
 
 /// No more of a name than is a name.
-fn cut(device: &str) -> &str {
-    let fits = (0..=Section::MAX_NAME.min(device.len())).rev().find(|at| device.is_char_boundary(*at));
-    &device[..fits.unwrap_or(0)]
+fn cut(name: &str) -> &str {
+    &name[..block::fitting(name, Word::MAX)]
 }
 
 /// The operating system. Nothing but Linux has what tracer traces.
@@ -239,7 +247,7 @@ struct Os<'a>(&'a Session);
 
 impl Display for Os<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Linux {}", Escaped(&self.0.kernel))
+        write!(f, "Linux {}", Word(&self.0.kernel))
     }
 }
 
@@ -254,7 +262,7 @@ impl Display for Description<'_> {
         let Key { netns, link, device } = self.key;
         match device {
             "" => f.write_str("no device known")?,
-            device => write!(f, "{}", Name(device))?,
+            device => write!(f, "{}", Word(device))?,
         }
         if let Some(inum) = netns {
             let whose = if Some(inum) == self.own_netns { " (tracer's own)" } else { "" };

@@ -53,12 +53,19 @@ impl Packet {
         texts(&self.options, 1)
     }
 
-    /// The JSON in the custom option.
-    pub fn json(&self) -> Option<&str> {
-        let (pen, json) = self.option(2988)?.split_at(4);
-        assert_eq!(pen, 32473_u32.to_le_bytes());
-        Some(std::str::from_utf8(json).unwrap())
+    pub fn json(&self) -> String {
+        json(&self.options)
     }
+}
+
+/// The JSON in the custom options.
+pub fn json(options: &Options) -> String {
+    let piece = |value: &[u8]| {
+        let (pen, json) = value.split_at(4);
+        assert_eq!(pen, 32473_u32.to_le_bytes());
+        String::from_utf8(json.into()).unwrap()
+    };
+    values(options, 2988).map(piece).collect()
 }
 
 pub fn number(value: &[u8]) -> u64 {

@@ -3,8 +3,8 @@
 use tracer_event::sample;
 use tracer_trace::pcapng::{NoJson, Skipped};
 
-use crate::events::{Capture, Hit, OTHER, Words};
-use crate::file::{Block, packets, read, texts};
+use crate::events::{Capture, Hit, OTHER, Words, session};
+use crate::file::{Block, json, packets, read, texts};
 
 #[test]
 fn long_texts_are_cut_with_a_mark() {
@@ -18,7 +18,7 @@ fn long_texts_are_cut_with_a_mark() {
         comment.ends_with("\\x01\\x01…") || comment.ends_with("\\x0…") || comment.ends_with("\\…"),
         "{comment}"
     );
-    assert!((0xff00 - 3..=0xff00).contains(&comment.len()));
+    assert!((0xf000 - 3..=0xf000).contains(&comment.len()));
     assert_eq!(counts.skipped(), Skipped { cut_text: 1, ..Skipped::default() });
 }
 
@@ -29,7 +29,7 @@ fn long_json_is_left_out_with_a_comment() {
         capture.hit(&Hit::default());
         let counts = capture.counts.clone();
         let packet = packets(&capture.finish())[0].clone();
-        assert_eq!(packet.json().map(str::len), fits.then_some(len));
+        assert_eq!(packet.json().len(), if fits { len } else { 0 });
         assert_eq!(counts.skipped().long_json, u64::from(!fits));
         let said =
             format!("tracer: the JSON was left out: it has {len} bytes, and there is room for 65531 here");
@@ -39,14 +39,25 @@ fn long_json_is_left_out_with_a_comment() {
 
 #[test]
 fn a_long_session_is_left_out_with_a_comment() {
-    for (len, fits) in [(1 << 18, true), ((1 << 18) + 1, false)] {
-        let capture = Capture::begun(Words { event: 0, session: len });
+    for (len, fits) in [(65_532, true), (262_124, true), (262_125, false)] {
+        let mut capture = Capture::begun(Words { event: 0, session: len });
+        capture.hit(&Hit::default());
+        // Another one, which goes into a custom block.
+        capture.sink.begin(&session()).unwrap();
         let counts = capture.counts.clone();
         let blocks = read(&capture.finish());
-        let Block::Custom { json, options } = &blocks[1] else { panic!("{blocks:?}") };
-        assert_eq!(json.len(), if fits { len } else { 0 });
-        assert_eq!(texts(options, 1).len(), usize::from(!fits));
-        assert_eq!(counts.skipped().long_json, u64::from(!fits));
+        let [Block::Section { options: header }, _, _, Block::Custom { json: second, options }, _] =
+            &blocks[..]
+        else {
+            panic!("{blocks:?}")
+        };
+        let expected = if fits { len } else { 0 };
+        assert_eq!((json(header).len(), second.len()), (expected, expected));
+        let said =
+            format!("tracer: the JSON was left out: it has {len} bytes, and there is room for 262124 here");
+        assert_eq!(texts(header, 1)[1..], if fits { vec![] } else { vec![said.as_str()] });
+        assert_eq!(texts(options, 1), if fits { vec![] } else { vec![said.as_str()] });
+        assert_eq!(counts.skipped().long_json, if fits { 0 } else { 2 });
     }
 }
 
@@ -60,7 +71,20 @@ fn text_and_json_of_full_length_fit_into_one_block() {
     // Reading back holds each block against the limit that Wireshark has.
     let packet = packets(&capture.finish())[0].clone();
     assert_eq!((packet.data.len(), packet.original), (1 << 18, (1 << 20) + 4));
-    assert_eq!(packet.options.len(), 4);
+    assert_eq!(packet.options.len(), 5);
+}
+
+#[test]
+fn losses_of_many_probes_are_cut_with_a_mark() {
+    let mut capture = Capture::begun(NoJson);
+    for _ in 0..100 {
+        capture.lose(u64::MAX / 50);
+    }
+    capture.hit(&Hit::default());
+    let packet = packets(&capture.finish())[0].clone();
+    assert_eq!(packet.number(4), Some(u64::MAX));
+    let comment = packet.comments()[1];
+    assert!(comment.len() == 2048 && comment.ends_with('…'), "{comment}");
 }
 
 /// The interface's name with such a device.
@@ -107,5 +131,5 @@ fn a_session_of_hostile_words_is_spelled_out() {
     let blocks = read(&capture.finish());
     let Block::Section { options } = &blocks[0] else { panic!("{blocks:?}") };
     assert_eq!(texts(options, 1), ["host a\\nb"]);
-    assert!(texts(options, 3)[0].starts_with("Linux \\x07") && texts(options, 3)[0].ends_with('…'));
+    assert_eq!(texts(options, 3), [format!("Linux {}…", "\\x07".repeat(255))]);
 }

@@ -32,7 +32,7 @@ fn two(second: &Session, clock: Clock) -> String {
 fn sessions_of_one_machine_share_a_section() {
     let clock = crate::events::clock();
     let second = Session { command: vec!["other".into()], own_netns: None, ..session() };
-    assert_eq!(two(&second, clock), "ScIpcps");
+    assert_eq!(two(&second, clock), "SIpcps");
 }
 
 #[test]
@@ -44,9 +44,9 @@ fn another_machine_is_another_section() {
         Session { tracer: "0.2.0".into(), ..session() },
     ];
     for other in others {
-        assert_eq!(two(&other, crate::events::clock()), "ScIpsScIps");
+        assert_eq!(two(&other, crate::events::clock()), "SIpsSIps");
     }
-    assert_eq!(two(&session(), Clock::NONE), "ScIpsScIps", "times by another clock");
+    assert_eq!(two(&session(), Clock::NONE), "SIpsSIps", "times by another clock");
 }
 
 #[test]
@@ -105,5 +105,5 @@ fn a_session_without_events_is_a_file() {
     assert_eq!(kinds(&Capture::new(NoJson).finish()), "S");
     let mut capture = Capture::begun(Words::default());
     capture.lose(3);
-    assert_eq!(kinds(&capture.finish()), "Scc");
+    assert_eq!(kinds(&capture.finish()), "S");
 }

@@ -5,7 +5,7 @@ use tracer_event::sample;
 use tracer_trace::pcapng::{NoJson, Skipped};
 
 use crate::events::{Capture, Hit, OTHER, OWN, STARTED, Words, clock, context, file};
-use crate::file::{Block, Packet, number, packets, read, texts, values};
+use crate::file::{Block, Packet, json, number, packets, read, texts, values};
 
 /// The packets' interfaces, by the names of those.
 fn interfaces(blocks: &[Block]) -> Vec<(i32, Vec<&str>, &str)> {
@@ -19,21 +19,14 @@ fn interfaces(blocks: &[Block]) -> Vec<(i32, Vec<&str>, &str)> {
 #[test]
 fn blocks_come_in_order() {
     let blocks = read(&file(&[Hit::default()]));
-    let [
-        Block::Section { options },
-        Block::Custom { json, .. },
-        interface,
-        Block::Packet(packet),
-        statistics,
-    ] = &blocks[..]
-    else {
+    let [Block::Section { options }, interface, Block::Packet(packet), statistics] = &blocks[..] else {
         panic!("{blocks:#?}")
     };
     assert_eq!(texts(options, 2), ["x86_64"]);
     assert_eq!(texts(options, 3), ["Linux 6.12.95-cloud-amd64"]);
     assert_eq!(texts(options, 4), ["tracer 0.1.0"]);
     assert_eq!(texts(options, 1), ["host fw1"]);
-    assert_eq!(json, r#"{"type":"meta","host":"fw1"}"#);
+    assert_eq!(json(options), r#"{"type":"meta","host":"fw1"}"#);
     let Block::Interface { link: 1, options } = interface else { panic!("{interface:?}") };
     assert_eq!(texts(options, 2), ["eth0"]);
     assert_eq!(texts(options, 3), ["eth0, network namespace 4026531840 (tracer's own)"]);
@@ -48,7 +41,7 @@ fn blocks_come_in_order() {
     };
     assert_eq!(*packet, expected);
     assert_eq!(packet.comments(), [comment]);
-    assert_eq!(packet.json(), Some(r#"{"type":"event","time":1000000000}"#));
+    assert_eq!(packet.json(), r#"{"type":"event","time":1000000000}"#);
     assert_eq!(packet.options.len(), 2, "no losses, no packet id: no options for them");
     let Block::Statistics { interface: 0, time, options } = statistics else { panic!("{statistics:?}") };
     assert_eq!(*time, packet.time);
@@ -161,25 +154,30 @@ fn losses_are_told_by_the_next_packet_and_by_statistics() {
     // Without a packet it cannot tell of a loss.
     capture.hit(&Hit { data: vec![], ..Hit::default() });
     capture.hit(&eth1);
-    capture.lose(6);
+    capture.lose_at_the_end(6);
     let bytes = capture.finish();
     let told: Vec<Option<u64>> = packets(&bytes).iter().map(|packet| packet.number(4)).collect();
     assert_eq!(told, [Some(7), None, Some(5)]);
+    let line = |events| format!("lost {events} events of [k] netif_rx on CPU 3 before this");
+    let comments: Vec<Vec<String>> = packets(&bytes)
+        .iter()
+        .map(|packet| packet.comments()[1..].iter().map(ToString::to_string).collect())
+        .collect();
+    assert_eq!(comments, [vec![format!("{}\n{}", line(3), line(4))], vec![], vec![line(5)]]);
     let blocks = read(&bytes);
     let statistics = blocks.iter().filter_map(|block| match block {
         Block::Statistics { options, .. } => {
-            Some([4, 5, 8].map(|code| number(values(options, code).next().unwrap())))
+            let counts = [4, 5, 8].map(|code| number(values(options, code).next().unwrap()));
+            Some((counts, texts(options, 1)))
         }
         _ => None,
     });
     // The last losses are those of the interface with the last packet.
-    assert_eq!(statistics.collect::<Vec<_>>(), [[9, 7, 2], [12, 11, 1]]);
-    let losses = blocks.iter().filter_map(|block| match block {
-        Block::Custom { json, .. } if json.contains("loss") => Some(json.as_str()),
-        _ => None,
-    });
-    let expected = [3, 4, 5, 6].map(|events| format!(r#"{{"type":"loss","events":{events}}}"#));
-    assert_eq!(losses.collect::<Vec<_>>(), expected);
+    let expected = [
+        ([9, 7, 2], vec![]),
+        ([12, 11, 1], vec!["lost 6 events of [k] netif_rx on CPU 3 after its last event"]),
+    ];
+    assert_eq!(statistics.collect::<Vec<_>>(), expected);
 }
 
 #[test]
