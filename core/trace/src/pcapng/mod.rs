@@ -42,8 +42,8 @@ const PACKET_ID: u16 = 5;
 /// out, see [`PcapngSink::counts`].
 ///
 /// Sessions may follow each other. A new section, in which interfaces are numbered anew, begins only where its header
-/// would say something else: another host, kernel, architecture or version of tracer, or times by another clock; and
-/// after 16,384 interfaces.
+/// would be wrong: with another host, kernel or architecture, and where times are by another clock; and after 16,384
+/// interfaces.
 ///
 /// Losses are per probe and CPU, while the format has them per interface: all that were lost since the last packet are
 /// put on the next one, whatever its interface, with a comment that says of which probe and CPU they are. So the sum is

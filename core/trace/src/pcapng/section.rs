@@ -43,13 +43,12 @@ pub(super) struct Section {
     numbers: HashMap<(Option<u64>, u16), HashMap<Box<str>, usize>>,
 }
 
-/// What a section's header says, as far as sessions can differ in it.
+/// The machine that a section's header names.
 #[derive(Debug, PartialEq, Eq)]
 struct Machine {
     host: String,
     kernel: String,
     architecture: String,
-    tracer: String,
 }
 
 #[derive(Debug, Default)]
@@ -196,7 +195,6 @@ impl Machine {
             host: session.host.clone(),
             kernel: session.kernel.clone(),
             architecture: session.machine.clone(),
-            tracer: session.tracer.clone(),
         }
     }
 }
