@@ -56,9 +56,8 @@ impl<'a> Block<'a> {
         Block { out, start, has_options: false }
     }
 
-    /// Adds bytes that need no padding.
+    /// Adds to the block's fixed part, which as a whole needs no padding.
     pub(super) fn fixed<const N: usize>(&mut self, bytes: [u8; N]) {
-        const { assert!(N % 2 == 0) };
         self.out.extend(bytes);
     }
 
@@ -194,6 +193,15 @@ impl fmt::Write for Capped<'_> {
         }
         self.out.extend_from_slice(&text.as_bytes()[..fitting(text, room)]);
         Err(fmt::Error)
+    }
+
+    /// Escaped names come character by character.
+    fn write_char(&mut self, c: char) -> fmt::Result {
+        if c.is_ascii() && self.out.len() < self.end {
+            self.out.push(c as u8);
+            return Ok(());
+        }
+        self.write_str(c.encode_utf8(&mut [0; 4]))
     }
 }
 

@@ -80,12 +80,12 @@ impl Columns {
 
     /// The inode number of the network namespace.
     pub(super) fn netns(&self, event: &Event<'_>) -> Option<u64> {
-        first(&self.netns, event, |_, value| number(value))
+        first(&self.netns, event, |_, value| number(&value))
     }
 
     /// The number that all events of one packet have in common.
     pub(super) fn packet_id(&self, event: &Event<'_>) -> Option<u64> {
-        first(&self.packet_ids, event, |_, value| number(value))
+        first(&self.packet_ids, event, |_, value| number(&value))
     }
 }
 
@@ -101,9 +101,9 @@ fn first<'a, T>(
     })
 }
 
-fn number(value: Value<'_>) -> Option<u64> {
+fn number(value: &Value<'_>) -> Option<u64> {
     match value {
-        Value::Uint(number) if number != 0 => Some(number),
+        Value::Uint(number) if *number != 0 => Some(*number),
         _ => None,
     }
 }

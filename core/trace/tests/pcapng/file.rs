@@ -87,7 +87,7 @@ pub fn read(mut bytes: &[u8]) -> Vec<Block> {
         let (rest, parsed) = parse_block_le(bytes).unwrap();
         let len = bytes.len() - rest.len();
         // Wireshark's bound (MIN_EPB_SIZE + WTAP_MAX_PACKET_SIZE_STANDARD + 131072), beyond which it refuses the file.
-        assert!(len % 4 == 0 && len <= 32 + (1 << 18) + (1 << 17), "a block of {len} bytes");
+        assert!(len.is_multiple_of(4) && len <= 32 + (1 << 18) + (1 << 17), "a block of {len} bytes");
         bytes = rest;
         let block = block(parsed, len);
         match &block {
