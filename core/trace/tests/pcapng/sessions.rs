@@ -1,7 +1,10 @@
 //! Several sessions in one file, and a file that is read while it grows.
 
+use std::io::{self, Write};
+
 use tracer_event::{Clock, ClockSample, Session};
 use tracer_trace::pcapng::NoJson;
+use tracer_trace::{PcapngSink, Sink as _};
 
 use crate::events::{Capture, Hit, STARTED, Words, session};
 use crate::file::{Block, read};
@@ -106,4 +109,27 @@ fn a_session_without_events_is_a_file() {
     let mut capture = Capture::begun(Words::default());
     capture.lose(3);
     assert_eq!(kinds(&capture.finish()), "S");
+}
+
+/// Takes nothing.
+struct Broken;
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn errors_come_out_once() {
+    let mut sink = PcapngSink::new(Broken, NoJson);
+    sink.begin(&session()).unwrap();
+    let sample = ClockSample { monotonic: 0, realtime: STARTED.cast_signed() };
+    sink.clock(sample).unwrap();
+    assert_eq!(sink.flush().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    assert!(sink.flush().is_ok(), "part of it may be out, and must not come twice");
 }
