@@ -17,6 +17,8 @@ const NEEDED: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     // Another reading of packets, to hold ours against.
     ("tcpdump", "tcpdump"),
+    // Another reading of the capture files that we write; capinfos comes with it.
+    ("tshark", "tshark"),
     // Guests.
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("cpio", "cpio"),

@@ -98,10 +98,12 @@ pub enum Show {
     Strings,
     /// The name of the network device that the packet was at; shown as text. pcapng has an interface for each.
     Device,
+    /// A number that all events of one packet have in common, as `#2a`; unset (0) where nothing follows the packet.
+    PacketId,
 }
 
 impl Show {
-    const ALL: [Show; 11] = [
+    const ALL: [Show; 12] = [
         Show::Plain,
         Show::Hex,
         Show::Be16,
@@ -113,6 +115,7 @@ impl Show {
         Show::Netns,
         Show::Strings,
         Show::Device,
+        Show::PacketId,
     ];
 
     /// Whether a field of this kind can be shown this way.
@@ -129,6 +132,7 @@ impl Show {
             Show::Netns => matches!(kind, Kind::Uint(4 | 8)),
             Show::Strings => *kind == Kind::Tail,
             Show::Device => matches!(kind, Kind::Str(_) | Kind::Text),
+            Show::PacketId => *kind == Kind::Uint(8),
         }
     }
 
@@ -150,6 +154,7 @@ impl Show {
             Show::Netns => "netns",
             Show::Strings => "strings",
             Show::Device => "device",
+            Show::PacketId => "packet-id",
         }
     }
 }
@@ -195,5 +200,7 @@ mod tests {
         assert!(Show::Packet.fits(&Kind::Tail));
         assert!(!Show::Packet.fits(&Kind::Str(8)));
         assert!(!Show::Hex.fits(&Kind::Str(8)));
+        assert!(Show::PacketId.fits(&Kind::Uint(8)));
+        assert!(!Show::PacketId.fits(&Kind::Uint(4)));
     }
 }

@@ -24,6 +24,7 @@ pub(crate) fn write(
             write!(out, "{}", Ipv6Addr::from(bytes.first_chunk().copied().unwrap_or_default()))
         }
         (Show::Hex, Value::Uint(number)) => write!(out, "{number:#x}"),
+        (Show::PacketId, Value::Uint(number)) => write!(out, "#{number:x}"),
         (Show::Hex, Value::Int(number)) => write!(out, "{:#x}", within_width(*number, &field.kind)),
         _ => write_plain(out, &value),
     }
@@ -137,6 +138,14 @@ mod tests {
         let kind = Kind::Enum { width: 1, signed: false, names };
         assert_eq!(text(kind.clone(), Show::Plain, &[1]), "one\\n");
         assert_eq!(text(kind, Show::Plain, &[9]), "9");
+    }
+
+    #[test]
+    fn packet_ids() {
+        let shown = |bytes: [u8; 8]| shown(Kind::Uint(8), Show::PacketId, &bytes);
+        assert_eq!(shown([0x2a, 0x01, 0, 0, 0, 0, 0, 0]), ("#12a".into(), true));
+        assert_eq!(shown([0xff; 8]), ("#ffffffffffffffff".into(), true));
+        assert!(!shown([0; 8]).1, "nothing follows the packet");
     }
 
     #[test]

@@ -4,15 +4,18 @@
 //! Of our crates this room may use `tracer-event` only. It makes no system call of its own: a sink writes to whatever
 //! implements [`std::io::Write`].
 //!
-//! What comes later has its place already. JSON is one more `Sink` that walks the same schemas as the text; pcapng is
-//! one that takes the fields shown as packets; the trace writer is one that copies [`tracer_event::Record::bytes`]
-//! without decoding them. Losses are told to a sink in their place among the events, see [`Loss`].
+//! [`TextSink`] writes what people read, [`PcapngSink`] what Wireshark reads: it takes the fields shown as packets.
+//!
+//! What comes later has its place already. JSON is one more `Sink` that walks the same schemas as the text; the trace
+//! writer is one that copies [`tracer_event::Record::bytes`] without decoding them. Losses are told to a sink in their place among the events, see [`Loss`].
 #![forbid(unsafe_code)]
 
+pub mod pcapng;
 mod sink;
 pub mod stats;
 mod text;
 
+pub use pcapng::PcapngSink;
 pub use sink::{Account, Loss, Sink};
 pub use stats::StatsSink;
 pub use text::TextSink;

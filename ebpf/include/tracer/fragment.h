@@ -77,6 +77,8 @@ typedef long long __s64;
 #define NETNS TAG("netns")
 /* The name of the network device that the packet was at. */
 #define DEVICE TAG("device")
+/* A __u64 that all events of one packet have in common; 0 where nothing follows the packet. */
+#define PACKET_ID TAG("packet-id")
 /*
  * Packet bytes; the section also has `link`, `protocol` (BE16) and `orig_len`. It may have `vlan_proto` (BE16) and
  * `vlan_tci`: a tag that is not in the bytes, if the first is not 0.
