@@ -11,6 +11,8 @@
 //! against that probe's layout, [`Section::field`] decodes a field, [`text::write`] prints all of it.
 #![forbid(unsafe_code)]
 
+mod account;
+mod append;
 mod escape;
 mod event;
 mod field;
@@ -26,10 +28,14 @@ mod schema;
 mod session;
 mod show;
 mod stack;
+mod stacks;
+mod steps;
 mod template;
 pub mod text;
+mod utc;
 mod value;
 
+pub use account::{Account, Loss};
 pub use escape::Escaped;
 pub use event::{Context, Event, ProbeInfo, Probes, Tag};
 pub use field::{Field, Kind, Show, UnknownShow};

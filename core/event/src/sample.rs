@@ -9,6 +9,8 @@ use crate::{
     Tail, Text, Trim,
 };
 
+pub mod dropmon;
+
 static CLOCK: Clock = Clock::NONE;
 
 /// Knows nothing, and shows what is shown by default.

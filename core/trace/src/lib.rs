@@ -12,5 +12,6 @@
 mod sink;
 mod text;
 
-pub use sink::{Account, Loss, Sink};
+pub use sink::Sink;
 pub use text::TextSink;
+pub use tracer_event::{Account, Loss};

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use tracer_event::{Event, Session, text};
+use tracer_event::{Event, Loss, Session, text};
 
-use crate::{Loss, Sink};
+use crate::Sink;
 
 /// Writes events as text, see [`tracer_event::text`].
 #[derive(Debug)]
