@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use tracer_event::sample::{self, dropmon};
-use tracer_event::{Clock, Context, Probes, text};
+use tracer_event::{Clock, Context, Probes, json, text};
 
 fn main() {
     let symbols = dropmon::Table::new();
@@ -26,6 +26,19 @@ fn main() {
     measure("text, a new stack", || {
         render(&mut out, |out| text::Renderer::new().event(out, black_box(&event)));
     });
+    let mut renderer = json::Renderer::new();
+    measure("json", || render(&mut out, |out| renderer.event(out, black_box(&event))));
+    println!(
+        "{} bytes of text, {} of JSON",
+        length(|out| text::Renderer::new().event(out, &event)),
+        length(|out| json::Renderer::new().event(out, &event))
+    );
+}
+
+fn length(event: impl FnOnce(&mut String)) -> usize {
+    let mut out = String::new();
+    event(&mut out);
+    out.len()
 }
 
 /// Appends as a sink does: to a buffer that is emptied when it is full.

@@ -17,6 +17,7 @@ mod escape;
 mod event;
 mod field;
 pub mod header;
+pub mod json;
 mod layout;
 pub mod packet;
 mod record;

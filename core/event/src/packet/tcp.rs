@@ -21,7 +21,7 @@ pub struct Tcp {
 
 impl Tcp {
     const MAX_OPTIONS: usize = 40;
-    const ACK: u8 = 0x10;
+    pub(crate) const ACK: u8 = 0x10;
     /// In tcpdump's letters and order.
     const LETTERS: [(u8, char); 8] = [
         (0x01, 'F'),
