@@ -31,6 +31,8 @@ mod schema;
 mod string;
 
 #[cfg(test)]
+mod packet_tests;
+#[cfg(test)]
 mod tests;
 
 pub use schema::schema;

@@ -95,7 +95,8 @@ impl<'a> Object<'a> {
         self.close().push('\n');
     }
 
-    fn close(self) -> &'a mut String {
+    /// Closes an object that stands in something else.
+    pub(super) fn close(self) -> &'a mut String {
         if self.comma == "{\"" {
             self.out.push('{');
         }

@@ -35,7 +35,9 @@ pub(super) fn reference(name: &str) -> Value {
 }
 
 pub(super) fn array(of: Value) -> Value {
-    json!({ "type": "array", "items": of })
+    let mut array = json!({ "type": "array" });
+    array["items"] = of;
+    array
 }
 
 pub(super) fn text(description: &str) -> Value {
