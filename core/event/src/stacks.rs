@@ -89,3 +89,83 @@ impl fmt::Debug for Stacks {
         f.debug_struct("Stacks").field("known", &self.known.len()).field("bytes", &self.bytes).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Context, ProbeInfo, Record, Symbol, Symbols, sample};
+    use std::{cell::Cell, sync::Arc};
+
+    /// Counts how often it is asked; knows addresses from 1 on.
+    #[derive(Default)]
+    struct Asked(Cell<u32>);
+
+    impl Symbols for Asked {
+        fn resolve(&self, address: u64) -> Option<Symbol<'_>> {
+            self.0.set(self.0.get() + 1);
+            (address != 0).then(|| Symbol { name: format!("f{address}").into(), offset: 0 })
+        }
+    }
+
+    fn push(stacks: &mut Stacks, asked: &Asked, trim: Trim, addresses: &[u64]) -> String {
+        let probe =
+            ProbeInfo { trim, layout: Arc::new(crate::Layout::new(vec![]).unwrap()), ..sample::probe() };
+        let bytes = sample::Bytes::new(&probe.layout).stack(addresses).finish();
+        let record = Record::parse(&bytes, &probe.layout).unwrap();
+        let context = Context { symbols: asked, ..sample::CONTEXT };
+        let mut out = "<".to_owned();
+        stacks.push(&mut out, &Event { record, probe: &probe, context: &context }, |out, frames| {
+            for frame in frames {
+                out.push_str(frame.symbol.as_ref().map_or("?", |symbol| &*symbol.name));
+            }
+        });
+        out.split_off(1)
+    }
+
+    #[test]
+    fn a_stack_is_rendered_once() {
+        let (mut stacks, asked) = (Stacks::new(), Asked::default());
+        for _ in 0..3 {
+            assert_eq!(push(&mut stacks, &asked, Trim::Machinery, &[1, 2]), "f1f2");
+        }
+        assert_eq!(asked.0.get(), 2);
+        assert_eq!(push(&mut stacks, &asked, Trim::Machinery, &[2, 1]), "f2f1");
+        assert_eq!(push(&mut stacks, &asked, Trim::Machinery, &[1]), "f1");
+    }
+
+    #[test]
+    fn another_probe_may_show_less_of_it() {
+        let (mut stacks, asked) = (Stacks::new(), Asked::default());
+        for _ in 0..2 {
+            assert_eq!(push(&mut stacks, &asked, Trim::Entry("f1".into()), &[1, 2]), "f1f2");
+            assert_eq!(push(&mut stacks, &asked, Trim::Entry("f2".into()), &[1, 2]), "f2");
+            assert_eq!(push(&mut stacks, &asked, Trim::Return("f1".into()), &[1, 2]), "f2");
+        }
+        assert_eq!(asked.0.get(), 6);
+    }
+
+    #[test]
+    fn an_address_without_a_name_is_asked_for_again() {
+        let (mut stacks, asked) = (Stacks::new(), Asked::default());
+        for _ in 0..2 {
+            assert_eq!(push(&mut stacks, &asked, Trim::Entry("f1".into()), &[1, 0]), "f1?");
+        }
+        assert_eq!(asked.0.get(), 4);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let (mut stacks, asked) = (Stacks::new(), Asked::default());
+        for first in 1..10_000 {
+            push(&mut stacks, &asked, Trim::Machinery, &[first; 100]);
+            assert!(stacks.bytes <= Stacks::MAX_BYTES);
+        }
+        let known: usize = stacks.known.iter().map(Known::bytes).sum();
+        assert_eq!(stacks.bytes, known);
+        assert!(stacks.known.len() > 1000 && stacks.known.len() < 9_000, "{stacks:?}");
+        // One that is larger than any of the kernel's.
+        let before = stacks.bytes;
+        push(&mut stacks, &asked, Trim::Machinery, &[1; 10_000]);
+        assert_eq!(stacks.bytes, before);
+    }
+}

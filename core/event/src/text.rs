@@ -185,7 +185,8 @@ fn push_steps(out: &mut String, steps: &[Step], section: &Section<'_>, context: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Record, header, sample};
+    use crate::sample::{self, dropmon};
+    use crate::{Clock, ClockSample, Probes, Record, header};
 
     fn text(bytes: &[u8], probe: &ProbeInfo, own_netns: Option<u64>) -> String {
         let context = Context { own_netns, symbols: &sample::Names, ..sample::CONTEXT };
@@ -261,5 +262,49 @@ mod tests {
         let mut text = String::new();
         write(&mut text, &Event { record, probe: &probe, context: &context }).unwrap();
         assert!(text.ends_with("\n    0x0000000000001234\n"), "{text}");
+    }
+
+    #[test]
+    fn the_wall_clock_is_told_where_it_is_wanted_and_known() {
+        let probe = sample::probe();
+        let record = sample::record();
+        let mut clock = Clock::default();
+        clock.add(ClockSample { monotonic: 3_443_000_000_000, realtime: 1_795_544_303_123_456_789 });
+        let utc = Context { clock: &clock, utc: true, ..sample::CONTEXT };
+        let starts_with = |context: Context<'_>, time: &str| {
+            let record = Record::parse(&record, &probe.layout).unwrap();
+            let mut out = String::new();
+            let mut renderer = Renderer::new();
+            renderer.event(&mut out, &Event { record, probe: &probe, context: &context });
+            assert!(out.starts_with(&format!("{time} [swapper/0] 0 [k] __nft_trace_packet\n")), "{out}");
+            out.clear();
+            let before = Some(record.header().time);
+            renderer.loss(&mut out, &Loss { events: 17, probe: &probe, cpu: 3, before }, &context);
+            let lost = "lost 17 events of [k] __nft_trace_packet on CPU 3";
+            assert_eq!(out, format!("{time} {lost} before this\n"));
+            out.clear();
+            renderer.loss(&mut out, &Loss { events: 17, probe: &probe, cpu: 3, before: None }, &context);
+            assert_eq!(out, format!("{lost} after its last event\n"));
+        };
+        starts_with(utc, "2026-11-24T18:18:23.436539787Z");
+        starts_with(Context { utc: false, ..utc }, "3443313082998");
+        starts_with(Context { clock: &Clock::NONE, ..utc }, "3443313082998");
+    }
+
+    #[test]
+    fn names_in_a_final_array_and_a_whole_stack() {
+        let symbols = dropmon::Table::new();
+        let context = Context { own_netns: Some(sample::NETNS), symbols: &symbols, ..sample::CONTEXT };
+        let probes = Probes::new(vec![dropmon::probe()]);
+        let record = dropmon::record();
+        let event = probes.event(&record, &context).unwrap();
+        let mut text = String::new();
+        write(&mut text, &event).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 1 + 20 + 2);
+        assert_eq!(lines[1], "    __nft_trace_packet+0x21");
+        assert!(lines[21].starts_with("  if 2 (eth0) rxif 2 172.16.42.1.52294 > "), "{text}");
+        let rule = "  table firewalld (1) chain filter_IN_FedoraServer (202) handle 215 drop";
+        assert_eq!(lines[22], rule);
     }
 }

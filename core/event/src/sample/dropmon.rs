@@ -82,7 +82,7 @@ pub fn nft_bytes(names: &[&str; 3]) -> Vec<u8> {
 pub fn skb_bytes(frame: &[u8]) -> Vec<u8> {
     let len = u32::try_from(frame.len()).unwrap();
     let mut bytes: Vec<u8> =
-        [len - 14, 0, 0x10, 0x1bad_cafe, len].into_iter().flat_map(u32::to_le_bytes).collect();
+        [len.saturating_sub(14), 0, 0x10, 0x1bad_cafe, len].into_iter().flat_map(u32::to_le_bytes).collect();
     // Protocol, link, and no tag.
     bytes.extend([0x08, 0x00, 1, 0, 0, 0, 0, 0]);
     bytes.extend(frame);
