@@ -79,7 +79,7 @@ fn ask(table: &OptionTable, arguments: impl Iterator<Item = OsString>) -> Result
 
 fn run(request: &Request, catalog: &Catalog, fail_on_loss: bool) -> Result<Exit, Error> {
     let mut live = Live::new();
-    let sink = Box::new(TextSink::new(live.output()));
+    let sink = Box::new(TextSink::new(live.output()).utc(request.utc));
     let outcome = collect(request, catalog, sink, &mut |notice| live.tell(&notice))?;
     summarize(&outcome, &live);
     Ok(match outcome {

@@ -24,8 +24,20 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+impl Escaped<'_> {
+    pub(crate) fn push(self, out: &mut String) {
+        // Nearly all names.
+        if self.0.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\') {
+            out.push_str(self.0);
+        } else {
+            // A string takes everything.
+            let _ = write!(out, "{self}");
+        }
+    }
+}
+
 /// Characters that reorder or hide others: direction marks, zero-width and line separators, tags.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
@@ -37,7 +49,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_seen_is_spelled_out() {
-        let escaped = |text| Escaped(text).to_string();
+        let escaped = |text| {
+            let mut pushed = String::new();
+            Escaped(text).push(&mut pushed);
+            assert_eq!(pushed, Escaped(text).to_string());
+            pushed
+        };
         assert_eq!(escaped("eth0.5@if7"), "eth0.5@if7");
         assert_eq!(escaped("Ünïcode 中"), "Ünïcode 中");
         assert_eq!(escaped("a\nb\t\r"), "a\\nb\\t\\r");

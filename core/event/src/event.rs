@@ -46,15 +46,21 @@ pub enum Tag {
     Fexit,
 }
 
-impl fmt::Display for Tag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Tag {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
             Tag::Kprobe => "k",
             Tag::Kretprobe => "kr",
             Tag::RawTracepoint => "tp",
             Tag::Fentry => "fe",
             Tag::Fexit => "fx",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -18,7 +18,29 @@ pub struct Layout {
     sections: Vec<Placed>,
     fixed_end: u32,
     tails_max: u32,
-    packet_line: Vec<usize>,
+    tails: Vec<TailPlace>,
+    lines: Lines,
+}
+
+/// A tail section: what a record's bytes are checked against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TailPlace {
+    /// Its section, and presence bit.
+    pub(crate) index: usize,
+    /// Bytes from the start of the record to the number of its bytes.
+    pub(crate) offset: usize,
+    /// Bytes of its struct.
+    pub(crate) least: u32,
+    /// The same with all of its array.
+    pub(crate) most: u32,
+}
+
+/// The indices of the sections with a text, by its place and in the order in which they are printed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Lines {
+    pub(crate) head: Vec<usize>,
+    pub(crate) packet: Vec<usize>,
+    pub(crate) own: Vec<usize>,
 }
 
 /// A section in its place.
@@ -61,8 +83,8 @@ impl Layout {
             sections.push(Placed { schema, offset: end });
             end = round_up(end + fixed);
         }
-        let packet_line = packet_line(&sections);
-        Ok(Layout { sections, fixed_end: end, tails_max, packet_line })
+        let (tails, lines) = (tails(&sections), Lines::new(&sections));
+        Ok(Layout { sections, fixed_end: end, tails_max, tails, lines })
     }
 
     /// The sections; their index is their presence bit.
@@ -80,21 +102,42 @@ impl Layout {
         (self.fixed_end + self.tails_max).saturating_add(stack_bytes)
     }
 
-    /// The indices of the sections with a text on the packet line, from left to right.
-    pub(crate) fn packet_line(&self) -> &[usize] {
-        &self.packet_line
+    /// The tail sections, in the order of their tails.
+    pub(crate) fn tails(&self) -> &[TailPlace] {
+        &self.tails
+    }
+
+    /// Where the sections' texts stand.
+    pub(crate) fn lines(&self) -> &Lines {
+        &self.lines
     }
 }
 
-/// Sorted once here instead of per event.
-fn packet_line(sections: &[Placed]) -> Vec<usize> {
-    let order = |index: &usize| match sections[*index].schema.text()?.place {
-        Place::Packet(order) => Some(order),
-        Place::Head | Place::Line => None,
+fn tails(sections: &[Placed]) -> Vec<TailPlace> {
+    let place = |(index, placed): (usize, &Placed)| {
+        let least = placed.schema.size();
+        let most = least + placed.schema.tail()?.max;
+        Some(TailPlace { index, offset: placed.offset as usize, least, most })
     };
-    let mut line: Vec<usize> = (0..sections.len()).filter(|index| order(index).is_some()).collect();
-    line.sort_by_key(order);
-    line
+    sections.iter().enumerate().filter_map(place).collect()
+}
+
+impl Lines {
+    fn new(sections: &[Placed]) -> Lines {
+        let mut lines = Lines::default();
+        let mut packet = Vec::new();
+        for (index, placed) in sections.iter().enumerate() {
+            match placed.schema.text().map(|text| text.place) {
+                Some(Place::Head) => lines.head.push(index),
+                Some(Place::Packet(order)) => packet.push((order, index)),
+                Some(Place::Line) => lines.own.push(index),
+                None => {}
+            }
+        }
+        packet.sort_unstable();
+        lines.packet = packet.into_iter().map(|(_, index)| index).collect();
+        lines
+    }
 }
 
 /// The next multiple of 8. Only for lengths well below `u32::MAX`.
@@ -179,6 +222,6 @@ mod tests {
             placed("dev", Place::Packet(10)),
             placed("dev2", Place::Packet(10)),
         ];
-        assert_eq!(Layout::new(sections).unwrap().packet_line(), [2, 3, 4, 0]);
+        assert_eq!(Layout::new(sections).unwrap().lines().packet, [2, 3, 4, 0]);
     }
 }

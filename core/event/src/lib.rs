@@ -11,11 +11,13 @@
 //! against that probe's layout, [`Section::field`] decodes a field, [`text::write`] prints all of it.
 #![forbid(unsafe_code)]
 
-mod capture;
+mod account;
+mod append;
 mod escape;
 mod event;
 mod field;
 pub mod header;
+pub mod json;
 mod layout;
 pub mod packet;
 mod record;
@@ -27,10 +29,14 @@ mod schema;
 mod session;
 mod show;
 mod stack;
+mod stacks;
+mod steps;
 mod template;
 pub mod text;
+mod utc;
 mod value;
 
+pub use account::{Account, Loss};
 pub use escape::Escaped;
 pub use event::{Context, Event, ProbeInfo, Probes, Tag};
 pub use field::{Field, Kind, Show, UnknownShow};

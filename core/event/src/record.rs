@@ -1,7 +1,9 @@
 //! The bytes of one probe hit, checked against a layout. They come from a ring, but also from files that anybody may
 //! have written, so everything is checked once, here, and a record that exists can be read without further questions.
 
-use crate::{Header, Layout, Placed, Schema, Value, header, layout::round_up, value};
+use crate::layout::{TailPlace, round_up};
+use crate::packet::{Capture, Tag};
+use crate::{Header, Layout, Schema, Value, header, value};
 
 /// A record whose bytes agree with its layout.
 #[derive(Debug, Clone, Copy)]
@@ -72,11 +74,10 @@ impl<'a> Record<'a> {
             return None;
         }
         let schema = &*placed.schema;
-        let (start, len) = match schema.tail() {
-            None => (placed.offset as usize, schema.size() as usize),
-            Some(_) => (self.tail_start(index)?, self.tail_len(placed)? as usize),
+        let bytes = match schema.tail() {
+            None => self.bytes.get(placed.offset as usize..)?.get(..schema.size() as usize)?,
+            Some(_) => self.tail(index)?,
         };
-        let bytes = self.bytes.get(start..start.checked_add(len)?)?;
         Some(Section { schema, bytes })
     }
 
@@ -88,8 +89,13 @@ impl<'a> Record<'a> {
 
     /// The kernel stack, innermost frame first; addresses.
     pub fn stack(&self) -> impl Iterator<Item = u64> + use<'a> {
-        let (words, _) = self.bytes.get(self.stack..).unwrap_or_default().as_chunks::<8>();
+        let (words, _) = self.stack_bytes().as_chunks::<8>();
         words.iter().map(|word| u64::from_le_bytes(*word))
+    }
+
+    /// The same as it came.
+    pub(crate) fn stack_bytes(&self) -> &'a [u8] {
+        self.bytes.get(self.stack..).unwrap_or_default()
     }
 
     fn has(&self, index: usize) -> bool {
@@ -99,36 +105,43 @@ impl<'a> Record<'a> {
     /// Checks the tails and says where they end.
     fn check_tails(&self) -> Result<usize, RecordError> {
         let mut end = self.layout.fixed_end() as usize;
-        for (index, placed) in self.layout.sections().iter().enumerate() {
-            let Some(tail) = placed.schema.tail().filter(|_| self.has(index)) else { continue };
-            let section = || placed.schema.section().to_owned();
-            let (least, most) = (placed.schema.size(), placed.schema.size() + tail.max);
-            let len = self.tail_len(placed).unwrap_or(0);
-            if !(least..=most).contains(&len) {
-                return Err(RecordError::TailLen { section: section(), len, least, most });
-            }
+        for place in self.layout.tails().iter().filter(|place| self.has(place.index)) {
+            let len = self.tail_len(place).unwrap_or(0);
             let rest = self.bytes.len() - end;
-            if round_up(len) as usize > rest {
-                return Err(RecordError::Tail { section: section(), len, rest });
+            if !(place.least..=place.most).contains(&len) || round_up(len) as usize > rest {
+                return Err(self.tail_error(place, len, rest));
             }
             end += round_up(len) as usize;
         }
         Ok(end)
     }
 
-    /// Where the tail of the section `index` starts: behind those of the sections before it.
-    fn tail_start(&self, index: usize) -> Option<usize> {
-        let mut start = self.layout.fixed_end() as usize;
-        for (earlier, placed) in self.layout.sections().iter().enumerate().take(index) {
-            if self.has(earlier) && placed.schema.tail().is_some() {
-                start += round_up(self.tail_len(placed)?) as usize;
-            }
+    fn tail_error(&self, place: &TailPlace, len: u32, rest: usize) -> RecordError {
+        let TailPlace { index, least, most, .. } = *place;
+        let section = self.layout.sections().get(index);
+        let section = section.map_or_else(String::new, |placed| placed.schema.section().to_owned());
+        if (least..=most).contains(&len) {
+            RecordError::Tail { section, len, rest }
+        } else {
+            RecordError::TailLen { section, len, least, most }
         }
-        Some(start)
     }
 
-    fn tail_len(&self, placed: &Placed) -> Option<u32> {
-        header::at(self.bytes, placed.offset as usize).map(u32::from_le_bytes)
+    /// The bytes of the tail section `index`: they start behind those of the tail sections before it.
+    fn tail(&self, index: usize) -> Option<&'a [u8]> {
+        let mut start = self.layout.fixed_end() as usize;
+        for place in self.layout.tails().iter().filter(|place| self.has(place.index)) {
+            let len = self.tail_len(place)?;
+            if place.index == index {
+                return self.bytes.get(start..start.checked_add(len as usize)?);
+            }
+            start += round_up(len) as usize;
+        }
+        None
+    }
+
+    fn tail_len(&self, place: &TailPlace) -> Option<u32> {
+        header::at(self.bytes, place.offset).map(u32::from_le_bytes)
     }
 }
 
@@ -151,6 +164,31 @@ impl<'a> Section<'a> {
     /// The value of the field of that name; `None` where the schema has none.
     pub fn field(&self, name: &str) -> Option<Value<'a>> {
         value::decode(self.schema.field(name)?, self.bytes)
+    }
+
+    /// The packet in the section, as far as it was captured; `None` where there is no byte of one.
+    pub fn capture(&self) -> Option<Capture<'a>> {
+        let fields = self.schema.packet()?;
+        let value = |index: usize| value::decode(self.schema.fields().get(index)?, self.bytes);
+        let Value::Bytes(bytes) = value(fields.data)? else { return None };
+        let number = |index| match value(index) {
+            Some(Value::Uint(number)) => u32::try_from(number).unwrap_or(u32::MAX),
+            _ => 0,
+        };
+        let short = |index| u16::try_from(number(index)).unwrap_or(0);
+        let original = number(fields.orig_len);
+        if bytes.is_empty() && original == 0 {
+            return None;
+        }
+        let tag = fields.tag.map(|(ethertype, control)| (short(ethertype), short(control)));
+        let tag = tag.filter(|(ethertype, _)| *ethertype != 0);
+        Some(Capture {
+            bytes,
+            link: number(fields.link),
+            ethertype: short(fields.protocol),
+            tag: tag.map(|(ethertype, control)| Tag { ethertype, control }),
+            original,
+        })
     }
 }
 

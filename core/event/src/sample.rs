@@ -9,6 +9,8 @@ use crate::{
     Tail, Text, Trim,
 };
 
+pub mod dropmon;
+
 static CLOCK: Clock = Clock::NONE;
 
 /// Knows nothing, and shows what is shown by default.
@@ -157,6 +159,26 @@ impl Symbols for Names {
         };
         Some(Symbol { name: name.into(), offset: address & 0xffff })
     }
+}
+
+/// The same JSON Schema for who wants to know of everything that it does not describe.
+pub fn strict(mut schema: serde_json::Value) -> serde_json::Value {
+    fn close(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(members) => {
+                // `properties` is also a name that a property may have.
+                if members.get("properties").is_some_and(serde_json::Value::is_object) {
+                    members.insert("additionalProperties".into(), false.into());
+                }
+                members.values_mut().for_each(close);
+            }
+            serde_json::Value::Array(values) => values.iter_mut().for_each(close),
+            _ => {}
+        }
+    }
+    close(&mut schema);
+    schema["anyOf"].as_array_mut().unwrap().pop();
+    schema
 }
 
 /// A record in the making. Tails must be added in the layout's order.

@@ -2,6 +2,7 @@
 //! knows only this. A `Schema` that exists is sound: its fields lie inside its bytes, its template names its fields,
 //! so that nothing behind it has to ask again.
 
+use crate::steps::{Step, steps};
 use crate::{Field, Kind, Show, Template};
 
 /// The fields of one section, and its text.
@@ -13,6 +14,20 @@ pub struct Schema {
     fields: Vec<Field>,
     text: Option<Text>,
     key: Vec<String>,
+    /// What the text's template says, with the fields found.
+    steps: Box<[Step]>,
+    packet: Option<PacketFields>,
+}
+
+/// Where packet data and what is said about it stand among the fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PacketFields {
+    pub(crate) data: usize,
+    pub(crate) link: usize,
+    pub(crate) protocol: usize,
+    pub(crate) orig_len: usize,
+    /// The EtherType and the rest of a VLAN tag that is not in the data, where the section has both.
+    pub(crate) tag: Option<(usize, usize)>,
 }
 
 /// The final byte array of a tail section.
@@ -62,11 +77,31 @@ impl Schema {
         fields: Vec<Field>,
         text: Option<Text>,
     ) -> Result<Schema, SchemaError> {
-        let schema = Schema { section: section.into(), size, tail, fields, text, key: Vec::new() };
-        match schema.problem() {
-            None => Ok(schema),
-            Some(problem) => Err(SchemaError { section: schema.section, problem }),
+        let (section, key, steps) = (section.into(), Vec::new(), Box::default());
+        let mut schema = Schema { section, size, tail, fields, text, key, steps, packet: None };
+        match schema.problem().map_or_else(|| schema.find_fields(), Err) {
+            Ok(()) => Ok(schema),
+            Err(problem) => Err(SchemaError { section: schema.section, problem }),
         }
+    }
+
+    /// Finds the fields that the text and the packet name, so that nobody has to for an event.
+    fn find_fields(&mut self) -> Result<(), SchemaProblem> {
+        if let Some(text) = &self.text {
+            self.steps = steps(&text.template, &self.fields).map_err(|field| {
+                let known: Vec<&str> = self.fields.iter().map(|field| field.name.as_str()).collect();
+                SchemaProblem::Template { field, known: known.join(", ") }
+            })?;
+        }
+        let index = |name| self.fields.iter().position(|field| field.name == name);
+        let data = self.fields.iter().position(|field| field.show == Show::Packet);
+        if let (Some(data), Some(link), Some(protocol), Some(orig_len)) =
+            (data, index("link"), index("protocol"), index("orig_len"))
+        {
+            let tag = index("vlan_proto").zip(index("vlan_tci"));
+            self.packet = Some(PacketFields { data, link, protocol, orig_len, tag });
+        }
+        Ok(())
     }
 
     /// The section's name, a C identifier.
@@ -92,6 +127,16 @@ impl Schema {
     /// The text, where the section has one.
     pub fn text(&self) -> Option<&Text> {
         self.text.as_ref()
+    }
+
+    /// What the text's template says; nothing where there is no text.
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The packet data, where the section has some.
+    pub(crate) fn packet(&self) -> Option<&PacketFields> {
+        self.packet.as_ref()
     }
 
     /// The fields that together name the thing that the section is about, such as a rule: statistics count by them.
@@ -145,7 +190,7 @@ impl Schema {
             return Some(SchemaProblem::Tails { arrays: usize::from(self.tail.is_some()), fields: tails });
         }
         let fields = self.fields.iter().enumerate().find_map(|(i, field)| self.field_problem(i, field));
-        fields.or_else(|| self.packet_problem()).or_else(|| self.template_problem())
+        fields.or_else(|| self.packet_problem())
     }
 
     fn field_problem(&self, index: usize, field: &Field) -> Option<SchemaProblem> {
@@ -196,13 +241,6 @@ impl Schema {
         lacks("link", number, "an unsigned number, the pcap LINKTYPE")
             .or_else(|| lacks("protocol", |field| field.show == Show::Be16, "a be16 number, the EtherType"))
             .or_else(|| lacks("orig_len", number, "an unsigned number, the bytes before truncation"))
-    }
-
-    fn template_problem(&self) -> Option<SchemaProblem> {
-        let template = &self.text.as_ref()?.template;
-        let unknown = template.fields().find(|name| self.field(name).is_none())?;
-        let known: Vec<&str> = self.fields.iter().map(|field| field.name.as_str()).collect();
-        Some(SchemaProblem::Template { field: unknown.to_owned(), known: known.join(", ") })
     }
 }
 

@@ -1,32 +1,18 @@
 //! A field as text: its value, by its `Show`. Also whether it is worth showing at all, which a template's groups ask.
 
-use std::fmt::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::packet::{Capture, Mac, Packet, Tag};
-use crate::{Context, Escaped, Field, Kind, Section, Show, Value, value};
+use crate::packet::{Mac, Packet};
+use crate::{Context, Escaped, Field, Kind, Section, Show, Value, append, value};
 
-/// Prints a field of `section`.
-pub(crate) fn write(
-    out: &mut dyn Write,
-    section: &Section<'_>,
-    field: &Field,
-    context: &Context<'_>,
-) -> fmt::Result {
-    let Some(value) = value::decode(field, section.bytes()) else { return Ok(()) };
-    match (field.show, &value) {
-        (Show::Packet, Value::Bytes(data)) => write_packet(out, section, data, context),
-        // The schema was checked: the number has 32 bits.
-        (Show::Ipv4, Value::Uint(address)) => write!(out, "{}", Ipv4Addr::from_bits(*address as u32)),
-        (Show::Ipv4, &Value::Bytes(&[a, b, c, d])) => write!(out, "{}", Ipv4Addr::new(a, b, c, d)),
-        (Show::Mac, &Value::Bytes(&[a, b, c, d, e, f])) => write!(out, "{}", Mac([a, b, c, d, e, f])),
-        (Show::Ipv6, Value::Bytes(bytes)) if bytes.len() == 16 => {
-            write!(out, "{}", Ipv6Addr::from(bytes.first_chunk().copied().unwrap_or_default()))
+/// Appends a field of `section`.
+pub(crate) fn push(out: &mut String, section: &Section<'_>, field: &Field, context: &Context<'_>) {
+    if field.show == Show::Packet {
+        if let Some(capture) = section.capture() {
+            Packet::decode(&capture).show(context.link_header).push(out);
         }
-        (Show::Hex, Value::Uint(number)) => write!(out, "{number:#x}"),
-        (Show::PacketId, Value::Uint(number)) => write!(out, "#{number:x}"),
-        (Show::Hex, Value::Int(number)) => write!(out, "{:#x}", within_width(*number, &field.kind)),
-        _ => write_plain(out, &value),
+    } else if let Some(value) = value::decode(field, section.bytes()) {
+        push_value(out, field, &value);
     }
 }
 
@@ -42,45 +28,52 @@ pub(crate) fn is_set(section: &Section<'_>, field: &Field, context: &Context<'_>
 
 /// Whether a field of `section` is shown as this word.
 pub(crate) fn is(section: &Section<'_>, field: &Field, word: &str, context: &Context<'_>) -> bool {
+    // No word has anything in it that is shown differently.
+    if let Kind::Enum { .. } = field.kind
+        && let Some(Value::Enum { name: Some(name), .. }) = value::decode(field, section.bytes())
+    {
+        return name == word;
+    }
     let mut text = String::new();
-    write(&mut text, section, field, context).is_ok() && text == word
+    push(&mut text, section, field, context);
+    text == word
 }
 
-fn write_plain(out: &mut dyn Write, value: &Value<'_>) -> fmt::Result {
-    match value {
-        Value::Uint(number) => write!(out, "{number}"),
-        Value::Int(number) | Value::Enum { value: number, name: None } => write!(out, "{number}"),
-        Value::Enum { name: Some(name), .. } => write!(out, "{}", Escaped(name)),
-        Value::Str(text) => write!(out, "{}", Escaped(text)),
-        Value::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}")),
+fn push_value(out: &mut String, field: &Field, value: &Value<'_>) {
+    match (field.show, value) {
+        (Show::Hex, Value::Uint(number)) => append::hex(out, *number),
+        (Show::PacketId, Value::Uint(number)) => {
+            out.push('#');
+            append::bare_hex(out, *number);
+        }
+        (Show::Hex, Value::Int(number)) => append::hex(out, within_width(*number, &field.kind)),
+        (_, value) if push_address(out, field.show, value) => {}
+        (_, Value::Uint(number)) => append::decimal(out, *number),
+        (_, Value::Int(number) | Value::Enum { value: number, name: None }) => append::decimal(out, *number),
+        (_, Value::Enum { name: Some(name), .. }) => Escaped(name).push(out),
+        (_, Value::Str(text)) => Escaped(text).push(out),
+        (_, Value::Bytes(bytes)) => append::hex_bytes(out, bytes),
     }
 }
 
-/// The siblings say what the data is; the schema was checked to have them, but for those of a VLAN tag that is not in
-/// the data, `vlan_proto` and `vlan_tci`.
-fn write_packet(
-    out: &mut dyn Write,
-    section: &Section<'_>,
-    data: &[u8],
-    context: &Context<'_>,
-) -> fmt::Result {
-    let sibling = |name| match section.field(name) {
-        Some(Value::Uint(number)) => u32::try_from(number).unwrap_or(u32::MAX),
-        _ => 0,
-    };
-    let original = sibling("orig_len");
-    if data.is_empty() && original == 0 {
-        return Ok(());
+/// Appends a value that is to be shown as an address, and says whether it was one.
+pub(crate) fn push_address(out: &mut String, show: Show, value: &Value<'_>) -> bool {
+    match (show, value) {
+        // The schema was checked: the number has 32 bits.
+        (Show::Ipv4, Value::Uint(address)) => append::ipv4(out, Ipv4Addr::from_bits(*address as u32)),
+        (Show::Ipv4, &Value::Bytes(&[a, b, c, d])) => append::ipv4(out, Ipv4Addr::new(a, b, c, d)),
+        (Show::Mac, &Value::Bytes(&[a, b, c, d, e, f])) => Mac([a, b, c, d, e, f]).push(out),
+        (Show::Ipv6, Value::Bytes(bytes)) => match bytes.first_chunk::<16>() {
+            Some(address) => append::ipv6(out, Ipv6Addr::from(*address)),
+            None => return false,
+        },
+        _ => return false,
     }
-    let short = |name| u16::try_from(sibling(name)).unwrap_or(0);
-    let tag = Tag { ethertype: short("vlan_proto"), control: short("vlan_tci") };
-    let tag = (tag.ethertype != 0).then_some(tag);
-    let capture = Capture { bytes: data, link: sibling("link"), ethertype: short("protocol"), tag, original };
-    write!(out, "{}", Packet::decode(&capture).show(context.link_header))
+    true
 }
 
 /// The bits that the field has, without those of the sign's extension.
-fn within_width(number: i64, kind: &Kind) -> u64 {
+pub(crate) fn within_width(number: i64, kind: &Kind) -> u64 {
     let unused = 64 - kind.size().unwrap_or(8).min(8) * 8;
     (number.cast_unsigned() << unused) >> unused
 }
@@ -102,7 +95,7 @@ mod tests {
         let record = sample::Bytes::new(&layout).fixed(0, bytes).finish();
         let section = Record::parse(&record, &layout).unwrap().section(0).unwrap();
         let mut text = String::new();
-        write(&mut text, &section, &field, &CONTEXT).unwrap();
+        push(&mut text, &section, &field, &CONTEXT);
         (text, is_set(&section, &field, &CONTEXT))
     }
 

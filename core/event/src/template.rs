@@ -48,23 +48,6 @@ impl Template {
     pub(crate) fn pieces(&self) -> &[Piece] {
         &self.pieces
     }
-
-    /// Every field that is named, also as a condition, in order.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = &str> {
-        fn of(piece: &Piece) -> Vec<&str> {
-            match piece {
-                Piece::Literal(_) => vec![],
-                Piece::Field(name) => vec![name],
-                Piece::Group(group) => group
-                    .needs
-                    .iter()
-                    .map(|need| need.field.as_str())
-                    .chain(group.pieces.iter().flat_map(of))
-                    .collect(),
-            }
-        }
-        self.pieces.iter().flat_map(of)
-    }
 }
 
 impl FromStr for Template {
@@ -268,8 +251,6 @@ mod tests {
         ];
         assert_eq!(template.pieces(), expected);
         assert_eq!(template.as_str(), "a {b}[ c {d}][e? (f)]");
-        let fields: Vec<&str> = template.fields().collect();
-        assert_eq!(fields, ["b", "d", "d", "e"]);
     }
 
     #[test]

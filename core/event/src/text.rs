@@ -8,128 +8,185 @@
 //!   TEXT OF A SECTION
 //! ```
 
-use std::fmt::{self, Write};
+use std::fmt;
 
-use crate::template::{Group, Need, Piece};
-use crate::{Context, Escaped, Event, Place, Section, show};
+use crate::stack::Frame;
+use crate::stacks::Stacks;
+use crate::steps::Step;
+use crate::{Context, Escaped, Event, Loss, ProbeInfo, Section, append, show, utc};
 
 /// Prints an event. Each line ends with a newline; sections that are absent or have nothing to say leave no trace.
+///
+/// For one event, or few: a [`Renderer`] prints the same and remembers what events have in common.
 ///
 /// # Errors
 ///
 /// Only those of `out`.
-pub fn write(out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
-    write_head(out, event)?;
-    write_stack(out, event)?;
-    write_packet_line(out, event)?;
-    write_lines(out, event)
+pub fn write(out: &mut dyn fmt::Write, event: &Event<'_>) -> fmt::Result {
+    let mut text = String::new();
+    Renderer::new().event(&mut text, event);
+    out.write_str(&text)
 }
 
-fn write_head(out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
-    let header = event.record.header();
-    let (time, comm, pid) = (header.time, header.comm(), header.pid);
-    let (tag, name) = (event.probe.tag, &event.probe.name);
-    write!(out, "{time} [{}] {pid} [{tag}] {}", Escaped(&comm), Escaped(name))?;
-    for section in placed(event, Place::Head) {
-        write_section(&mut Prefixed { prefix: " ", out }, &section, event.context)?;
+/// Prints many events of one session. It remembers the stacks that it has printed, in at most 8 MiB, so it must not
+/// outlive what their symbols say: whoever begins with another session takes another renderer.
+#[derive(Debug)]
+pub struct Renderer {
+    stacks: Stacks,
+}
+
+impl Renderer {
+    /// Knows no stack yet.
+    pub fn new() -> Renderer {
+        Renderer { stacks: Stacks::new() }
     }
-    out.write_char('\n')
-}
 
-fn write_stack(out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
-    for frame in event.probe.trim.frames(event.record.stack(), event.context.symbols) {
-        match frame.symbol {
-            Some(symbol) => writeln!(out, "    {}+{:#x}", Escaped(&symbol.name), symbol.offset)?,
-            None => writeln!(out, "    {:#018x}", frame.address)?,
+    /// Appends an event. Each line ends with a newline; sections that are absent or have nothing to say leave no trace.
+    pub fn event(&mut self, out: &mut String, event: &Event<'_>) {
+        push_head(out, event);
+        if !event.record.stack_bytes().is_empty() {
+            self.stacks.push(out, event, push_stack);
         }
+        push_packet_line(out, event);
+        push_lines(out, event);
     }
-    Ok(())
+
+    /// Appends a line about a loss, in its place among the events.
+    pub fn loss(&mut self, out: &mut String, loss: &Loss<'_>, context: &Context<'_>) {
+        let Loss { events, probe, cpu, before } = *loss;
+        if let Some(time) = before {
+            push_time(out, time, context);
+            out.push(' ');
+        }
+        out.push_str("lost ");
+        append::decimal(out, events);
+        out.push_str(" events of ");
+        push_probe(out, probe);
+        out.push_str(" on CPU ");
+        append::decimal(out, cpu);
+        out.push_str(if before.is_some() { " before this\n" } else { " after its last event\n" });
+    }
 }
 
-fn write_packet_line(out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
+impl Default for Renderer {
+    fn default() -> Renderer {
+        Renderer::new()
+    }
+}
+
+fn push_head(out: &mut String, event: &Event<'_>) {
+    let header = event.record.header();
+    push_time(out, header.time, event.context);
+    out.push_str(" [");
+    Escaped(&header.comm()).push(out);
+    out.push_str("] ");
+    append::decimal(out, header.pid);
+    out.push(' ');
+    push_probe(out, event.probe);
+    for index in &event.record.layout().lines().head {
+        push_section(out, " ", *index, event);
+    }
+    out.push('\n');
+}
+
+/// Monotonic nanoseconds, or the wall clock where that is wanted and known.
+fn push_time(out: &mut String, time: u64, context: &Context<'_>) {
+    match utc::realtime(time, context) {
+        Some(realtime) => utc::push(out, realtime),
+        None => append::decimal(out, time),
+    }
+}
+
+fn push_probe(out: &mut String, probe: &ProbeInfo) {
+    out.push('[');
+    out.push_str(probe.tag.as_str());
+    out.push_str("] ");
+    Escaped(&probe.name).push(out);
+}
+
+fn push_stack(out: &mut String, frames: &[Frame<'_>]) {
+    for Frame { address, symbol } in frames {
+        out.push_str("    ");
+        match symbol {
+            Some(symbol) => {
+                Escaped(&symbol.name).push(out);
+                out.push('+');
+                append::hex(out, symbol.offset);
+            }
+            None => {
+                out.push_str("0x");
+                append::hex_digits(out, *address, 16);
+            }
+        }
+        out.push('\n');
+    }
+}
+
+fn push_packet_line(out: &mut String, event: &Event<'_>) {
     let mut prefix = "  ";
-    for index in event.record.layout().packet_line() {
-        let Some(section) = event.record.section(*index) else { continue };
-        let mut text = Prefixed { prefix, out };
-        write_section(&mut text, &section, event.context)?;
-        if text.prefix.is_empty() {
+    for index in &event.record.layout().lines().packet {
+        if push_section(out, prefix, *index, event) {
             prefix = " ";
         }
     }
-    if prefix == " " { out.write_char('\n') } else { Ok(()) }
+    if prefix == " " {
+        out.push('\n');
+    }
 }
 
-fn write_lines(out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
-    for section in placed(event, Place::Line) {
-        let mut text = Prefixed { prefix: "  ", out };
-        write_section(&mut text, &section, event.context)?;
-        if text.prefix.is_empty() {
-            out.write_char('\n')?;
+fn push_lines(out: &mut String, event: &Event<'_>) {
+    for index in &event.record.layout().lines().own {
+        if push_section(out, "  ", *index, event) {
+            out.push('\n');
         }
     }
-    Ok(())
 }
 
-/// The present sections with a text in that place, in the layout's order.
-fn placed<'a>(event: &Event<'a>, place: Place) -> impl Iterator<Item = Section<'a>> + use<'a> {
-    let record = event.record;
-    let sections = record.layout().sections().iter().enumerate();
-    sections
-        .filter(move |(_, placed)| placed.schema.text().is_some_and(|text| text.place == place))
-        .filter_map(move |(index, _)| record.section(index))
-}
-
-fn write_section(out: &mut dyn Write, section: &Section<'_>, context: &Context<'_>) -> fmt::Result {
-    match section.schema().text() {
-        Some(text) => write_pieces(out, text.template.pieces(), section, context),
-        None => Ok(()),
+/// Appends the text of a section, if it is present and says something, behind `prefix`.
+fn push_section(out: &mut String, prefix: &str, index: usize, event: &Event<'_>) -> bool {
+    let Some(section) = event.record.section(index) else { return false };
+    let before = out.len();
+    out.push_str(prefix);
+    let start = out.len();
+    push_steps(out, section.schema().steps(), &section, event.context);
+    let says = out.len() > start;
+    if !says {
+        out.truncate(before);
     }
+    says
 }
 
-fn write_pieces(
-    out: &mut dyn Write,
-    pieces: &[Piece],
-    section: &Section<'_>,
-    context: &Context<'_>,
-) -> fmt::Result {
+fn push_steps(out: &mut String, steps: &[Step], section: &Section<'_>, context: &Context<'_>) {
     // The schema was checked: every field that its template names exists.
-    let field = |name: &String| section.schema().field(name);
-    let is_met = |need: &Need| {
-        field(&need.field).is_some_and(|field| match &need.word {
-            Some(word) => show::is(section, field, word, context),
-            None => show::is_set(section, field, context),
-        })
-    };
-    pieces.iter().try_for_each(|piece| match piece {
-        Piece::Literal(text) => out.write_str(text),
-        Piece::Field(name) => field(name).map_or(Ok(()), |field| show::write(out, section, field, context)),
-        Piece::Group(Group { needs, pieces }) if needs.iter().all(is_met) => {
-            write_pieces(out, pieces, section, context)
+    let field = |index: usize| section.schema().fields().get(index);
+    for step in steps {
+        match step {
+            Step::Literal(words) => out.push_str(words),
+            Step::Field(index) => {
+                if let Some(field) = field(*index) {
+                    show::push(out, section, field, context);
+                }
+            }
+            Step::Group(needs, steps) => {
+                let is_met = needs.iter().all(|need| {
+                    field(need.field).is_some_and(|field| match &need.word {
+                        Some(word) => show::is(section, field, word, context),
+                        None => show::is_set(section, field, context),
+                    })
+                });
+                if is_met {
+                    push_steps(out, steps, section, context);
+                }
+            }
         }
-        Piece::Group(_) => Ok(()),
-    })
-}
-
-/// Puts `prefix` before the first character, and then has none: what says nothing gets no space and no line either.
-struct Prefixed<'a> {
-    prefix: &'static str,
-    out: &'a mut dyn Write,
-}
-
-impl Write for Prefixed<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        if !text.is_empty() && !self.prefix.is_empty() {
-            self.out.write_str(self.prefix)?;
-            self.prefix = "";
-        }
-        self.out.write_str(text)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ProbeInfo, Record, header, sample};
+    use crate::sample::{self, dropmon};
+    use crate::{Clock, ClockSample, Probes, Record, header};
 
     fn text(bytes: &[u8], probe: &ProbeInfo, own_netns: Option<u64>) -> String {
         let context = Context { own_netns, symbols: &sample::Names, ..sample::CONTEXT };
@@ -205,5 +262,49 @@ mod tests {
         let mut text = String::new();
         write(&mut text, &Event { record, probe: &probe, context: &context }).unwrap();
         assert!(text.ends_with("\n    0x0000000000001234\n"), "{text}");
+    }
+
+    #[test]
+    fn the_wall_clock_is_told_where_it_is_wanted_and_known() {
+        let probe = sample::probe();
+        let record = sample::record();
+        let mut clock = Clock::default();
+        clock.add(ClockSample { monotonic: 3_443_000_000_000, realtime: 1_795_544_303_123_456_789 });
+        let utc = Context { clock: &clock, utc: true, ..sample::CONTEXT };
+        let starts_with = |context: Context<'_>, time: &str| {
+            let record = Record::parse(&record, &probe.layout).unwrap();
+            let mut out = String::new();
+            let mut renderer = Renderer::new();
+            renderer.event(&mut out, &Event { record, probe: &probe, context: &context });
+            assert!(out.starts_with(&format!("{time} [swapper/0] 0 [k] __nft_trace_packet\n")), "{out}");
+            out.clear();
+            let before = Some(record.header().time);
+            renderer.loss(&mut out, &Loss { events: 17, probe: &probe, cpu: 3, before }, &context);
+            let lost = "lost 17 events of [k] __nft_trace_packet on CPU 3";
+            assert_eq!(out, format!("{time} {lost} before this\n"));
+            out.clear();
+            renderer.loss(&mut out, &Loss { events: 17, probe: &probe, cpu: 3, before: None }, &context);
+            assert_eq!(out, format!("{lost} after its last event\n"));
+        };
+        starts_with(utc, "2026-11-24T18:18:23.436539787Z");
+        starts_with(Context { utc: false, ..utc }, "3443313082998");
+        starts_with(Context { clock: &Clock::NONE, ..utc }, "3443313082998");
+    }
+
+    #[test]
+    fn names_in_a_final_array_and_a_whole_stack() {
+        let symbols = dropmon::Table::new();
+        let context = Context { own_netns: Some(sample::NETNS), symbols: &symbols, ..sample::CONTEXT };
+        let probes = Probes::new(vec![dropmon::probe()]);
+        let record = dropmon::record();
+        let event = probes.event(&record, &context).unwrap();
+        let mut text = String::new();
+        write(&mut text, &event).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 1 + 20 + 2);
+        assert_eq!(lines[1], "    __nft_trace_packet+0x21");
+        assert!(lines[21].starts_with("  if 2 (eth0) rxif 2 172.16.42.1.52294 > "), "{text}");
+        let rule = "  table firewalld (1) chain filter_IN_FedoraServer (202) handle 215 drop";
+        assert_eq!(lines[22], rule);
     }
 }

@@ -4,18 +4,22 @@
 //! Of our crates this room may use `tracer-event` only. It makes no system call of its own: a sink writes to whatever
 //! implements [`std::io::Write`].
 //!
-//! [`TextSink`] writes what people read, [`PcapngSink`] what Wireshark reads: it takes the fields shown as packets.
-//!
-//! What comes later has its place already. JSON is one more `Sink` that walks the same schemas as the text; the trace
-//! writer is one that copies [`tracer_event::Record::bytes`] without decoding them. Losses are told to a sink in their place among the events, see [`Loss`].
+//! [`TextSink`] writes what people read, [`JsonSink`] what programs read, [`PcapngSink`] what Wireshark reads; the trace
+//! writer copies [`tracer_event::Record::bytes`] without decoding them. Losses are told to a sink in their place among
+//! the events, see [`Loss`].
 #![forbid(unsafe_code)]
 
+mod batch;
+mod json;
 pub mod pcapng;
 mod sink;
 pub mod stats;
 mod text;
+mod wall;
 
+pub use json::JsonSink;
 pub use pcapng::PcapngSink;
-pub use sink::{Account, Loss, Sink};
+pub use sink::Sink;
 pub use stats::StatsSink;
 pub use text::TextSink;
+pub use tracer_event::{Account, Loss};

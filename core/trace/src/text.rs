@@ -1,61 +1,55 @@
-//! Events as text. A batch is one write, so that lines of a busy tracer come in whole and cost few system calls.
+//! Events as text.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use tracer_event::{Event, Session, text};
+use tracer_event::{ClockSample, Event, Loss, Session, text};
 
-use crate::{Loss, Sink};
+use crate::{Sink, batch::Batch, wall::Wall};
 
 /// Writes events as text, see [`tracer_event::text`].
 #[derive(Debug)]
 pub struct TextSink<W> {
-    out: W,
-    pending: String,
+    batch: Batch<W>,
+    renderer: text::Renderer,
+    wall: Wall,
 }
 
 impl<W: Write> TextSink<W> {
-    /// Bytes of text after which a batch is written before its end: a bound on memory.
-    const FULL: usize = 1 << 20;
-
     /// Writes to `out`, which needs no buffer of its own.
     pub fn new(out: W) -> TextSink<W> {
-        TextSink { out, pending: String::new() }
+        TextSink { batch: Batch::new(out), renderer: text::Renderer::new(), wall: Wall::default() }
     }
 
-    fn write_pending(&mut self) -> io::Result<()> {
-        let written = self.out.write_all(self.pending.as_bytes());
-        // Also after an error: part of it may be out, and must not come twice.
-        self.pending.clear();
-        written
+    /// The same, with the times of losses shown by the wall clock (UTC). Those of events are as their context says.
+    #[must_use]
+    pub fn utc(mut self, utc: bool) -> TextSink<W> {
+        self.wall.utc = utc;
+        self
     }
 }
 
 impl<W: Write> Sink for TextSink<W> {
     fn begin(&mut self, _: &Session) -> io::Result<()> {
+        self.renderer = text::Renderer::new();
+        self.wall.begin();
+        Ok(())
+    }
+
+    fn clock(&mut self, sample: ClockSample) -> io::Result<()> {
+        self.wall.add(sample);
         Ok(())
     }
 
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
-        text::write(&mut self.pending, event).map_err(io::Error::other)?;
-        if self.pending.len() >= TextSink::<W>::FULL { self.write_pending() } else { Ok(()) }
+        self.batch.add(|out| self.renderer.event(out, event))
     }
 
     fn loss(&mut self, loss: &Loss<'_>) -> io::Result<()> {
-        let Loss { events, probe, cpu, before } = *loss;
-        let place = format_args!("[{}] {} on CPU {cpu}", probe.tag, probe.name);
-        match before {
-            Some(time) => writeln!(self.pending, "{time} lost {events} events of {place} before this"),
-            None => writeln!(self.pending, "lost {events} events of {place} after its last event"),
-        }
-        .map_err(io::Error::other)
+        self.batch.add(|out| self.renderer.loss(out, loss, &self.wall.context()))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if !self.pending.is_empty() {
-            self.write_pending()?;
-        }
-        self.out.flush()
+        self.batch.flush()
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {
@@ -66,35 +60,9 @@ impl<W: Write> Sink for TextSink<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{cell::RefCell, rc::Rc, sync::Arc};
-    use tracer_event::{Clock, Context, Layout, NoSymbols, ProbeInfo, Probes, Tag, Trim};
-
-    /// Keeps each write apart.
-    #[derive(Clone, Default)]
-    struct Writes(Rc<RefCell<Vec<String>>>);
-
-    impl Write for Writes {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.borrow_mut().push(String::from_utf8(bytes.to_vec()).unwrap());
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    struct Broken;
-
-    impl Write for Broken {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(io::ErrorKind::BrokenPipe.into())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::batch::tests::{Broken, Writes};
+    use std::sync::Arc;
+    use tracer_event::{Clock, Context, Layout, NoSymbols, ProbeInfo, Probes, Tag, Trim, sample};
 
     /// Gives a sink some events that are nothing but their header.
     fn feed(sink: &mut dyn Sink, events: usize) -> io::Result<()> {
@@ -148,5 +116,30 @@ mod tests {
         feed(&mut sink, 1).unwrap();
         assert_eq!(sink.flush().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
         assert!(sink.flush().is_ok());
+    }
+
+    #[test]
+    fn losses_tell_the_time_as_events_do() {
+        let writes = Writes::default();
+        let probe = ProbeInfo { name: "a\x1bb".into(), ..sample::probe() };
+        let told = |utc| {
+            let mut sink: Box<dyn Sink> = Box::new(TextSink::new(writes.clone()).utc(utc));
+            sink.begin(&Session::default()).unwrap();
+            sink.clock(ClockSample { monotonic: 5, realtime: 1_795_544_303_123_456_789 }).unwrap();
+            sink.loss(&Loss { events: 17, probe: &probe, cpu: 3, before: Some(6) }).unwrap();
+            sink.loss(&Loss { events: 1, probe: &probe, cpu: 3, before: None }).unwrap();
+            // The clock is another machine's.
+            sink.begin(&Session::default()).unwrap();
+            sink.loss(&Loss { events: 2, probe: &probe, cpu: 3, before: Some(6) }).unwrap();
+            sink.finish().unwrap();
+            let text = writes.text();
+            writes.0.borrow_mut().clear();
+            text
+        };
+        let rest = "lost 17 events of [k] a\\x1bb on CPU 3 before this\n\
+                    lost 1 events of [k] a\\x1bb on CPU 3 after its last event\n\
+                    6 lost 2 events of [k] a\\x1bb on CPU 3 before this\n";
+        assert_eq!(told(false), format!("6 {rest}"));
+        assert_eq!(told(true), format!("2026-11-24T18:18:23.123456790Z {rest}"));
     }
 }

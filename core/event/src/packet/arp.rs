@@ -1,8 +1,10 @@
 //! ARP, for IPv4 over Ethernet; other kinds are named by their operation only.
 
-use std::{fmt, net::Ipv4Addr};
+use std::net::Ipv4Addr;
 
+use super::text::{Words, number};
 use super::{Flaw, Mac, input::Input};
+use crate::append;
 
 /// An ARP message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +48,22 @@ impl Parties {
     }
 }
 
-impl fmt::Display for Arp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Words for Arp {
+    fn push(&self, out: &mut String) {
         match (self.operation, &self.parties) {
-            (1, Some(Parties { sender, target, .. })) => write!(f, "request who-has {target} tell {sender}"),
-            (2, Some(Parties { sender, sender_mac, .. })) => write!(f, "reply {sender} at {sender_mac}"),
-            (operation, _) => write!(f, "ARP op {operation}"),
+            (1, Some(Parties { sender, target, .. })) => {
+                out.push_str("request who-has ");
+                append::ipv4(out, *target);
+                out.push_str(" tell ");
+                append::ipv4(out, *sender);
+            }
+            (2, Some(Parties { sender, sender_mac, .. })) => {
+                out.push_str("reply ");
+                append::ipv4(out, *sender);
+                out.push_str(" at ");
+                sender_mac.push(out);
+            }
+            (operation, _) => number(out, "ARP op ", operation),
         }
     }
 }

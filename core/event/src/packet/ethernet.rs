@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use super::text::{Words, number};
 use super::{Flaw, input::Input};
+use crate::append;
 
 /// An Ethernet header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,10 +29,23 @@ impl Ethernet {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Mac(pub [u8; 6]);
 
+impl Mac {
+    pub(crate) fn push(self, out: &mut String) {
+        let mut text = *b"00:00:00:00:00:00";
+        for (place, byte) in text.chunks_mut(3).zip(self.0) {
+            if let [high, low, ..] = place {
+                [*high, *low] = append::byte_digits(byte);
+            }
+        }
+        append::ascii(out, &text);
+    }
+}
+
 impl fmt::Display for Mac {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, f] = self.0;
-        write!(out, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        self.push(&mut text);
+        f.write_str(&text)
     }
 }
 
@@ -68,8 +83,8 @@ impl Vlan {
     }
 }
 
-impl fmt::Display for Vlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "vlan {}", self.id)
+impl Words for Vlan {
+    fn push(&self, out: &mut String) {
+        number(out, "vlan ", self.id);
     }
 }

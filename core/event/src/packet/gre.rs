@@ -1,7 +1,6 @@
 //! GRE (RFC 2784, 2890) and its version 1, which PPTP uses (RFC 2637).
 
-use std::fmt;
-
+use super::text::{Words, number};
 use super::{Flaw, input::Input};
 
 /// A GRE header.
@@ -59,19 +58,18 @@ impl Gre {
     }
 }
 
-impl fmt::Display for Gre {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Words for Gre {
+    fn push(&self, out: &mut String) {
+        let version = (self.version != 0).then_some(u32::from(self.version));
         let mut space = "";
-        if self.version != 0 {
-            write!(f, "version {}", self.version)?;
-            space = " ";
-        }
-        for (name, value) in [("key", self.key), ("seq", self.seq), ("ack", self.ack)] {
+        for (name, value) in
+            [("version ", version), ("key ", self.key), ("seq ", self.seq), ("ack ", self.ack)]
+        {
             if let Some(value) = value {
-                write!(f, "{space}{name} {value}")?;
+                out.push_str(space);
+                number(out, name, value);
                 space = " ";
             }
         }
-        Ok(())
     }
 }

@@ -1,7 +1,6 @@
 //! ICMP and ICMPv6, which begin alike.
 
-use std::fmt;
-
+use super::text::{Words, number};
 use super::{Flaw, input::Input, names};
 
 /// The start of an ICMP or ICMPv6 message.
@@ -41,12 +40,13 @@ impl Icmp {
     }
 }
 
-impl fmt::Display for Icmp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "type {} code {}", self.kind, self.code)?;
-        match self.echo {
-            Some(Echo { id, seq }) => write!(f, " id {id} seq {seq}"),
-            None => Ok(()),
+impl Words for Icmp {
+    fn push(&self, out: &mut String) {
+        number(out, "type ", self.kind);
+        number(out, " code ", self.code);
+        if let Some(Echo { id, seq }) = self.echo {
+            number(out, " id ", id);
+            number(out, " seq ", seq);
         }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use super::text::Words;
+
 /// What is left of the data.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Input<'a> {
@@ -77,13 +79,33 @@ pub(super) struct Rest {
     pub(super) bytes: Option<usize>,
 }
 
+impl Words for Flaw {
+    fn push(&self, out: &mut String) {
+        out.push('[');
+        self.push_reason(out);
+        out.push(']');
+    }
+}
+
+impl Flaw {
+    /// The same without brackets.
+    pub(crate) fn push_reason(self, out: &mut String) {
+        match self {
+            Flaw::Truncated => out.push_str("truncated"),
+            Flaw::Short => out.push_str("short"),
+            Flaw::Malformed(what) => {
+                out.push_str("malformed ");
+                out.push_str(what);
+            }
+            Flaw::Deep => out.push_str("nested deeper"),
+        }
+    }
+}
+
 impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Flaw::Truncated => f.write_str("[truncated]"),
-            Flaw::Short => f.write_str("[short]"),
-            Flaw::Malformed(what) => write!(f, "[malformed {what}]"),
-            Flaw::Deep => f.write_str("[nested deeper]"),
-        }
+        let mut text = String::new();
+        self.push(&mut text);
+        f.write_str(&text)
     }
 }

@@ -1,9 +1,9 @@
 //! IPsec: the authentication header (RFC 4302), behind which the packet goes on, and the encrypted payload (RFC 4303),
 //! behind which nothing can be read.
 
-use std::fmt;
-
-use super::{Flaw, input::Input, text::Protocol};
+use super::text::{Protocol, Words, number};
+use super::{Flaw, input::Input};
+use crate::append;
 
 /// An authentication header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,14 +43,22 @@ impl Esp {
     }
 }
 
-impl fmt::Display for Ah {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "spi {:#010x} seq {} {}", self.spi, self.seq, Protocol(self.protocol))
+impl Words for Ah {
+    fn push(&self, out: &mut String) {
+        push_association(out, self.spi, self.seq);
+        out.push(' ');
+        Protocol(self.protocol).push(out);
     }
 }
 
-impl fmt::Display for Esp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "spi {:#010x} seq {}", self.spi, self.seq)
+impl Words for Esp {
+    fn push(&self, out: &mut String) {
+        push_association(out, self.spi, self.seq);
     }
+}
+
+fn push_association(out: &mut String, spi: u32, seq: u32) {
+    out.push_str("spi 0x");
+    append::hex_digits(out, u64::from(spi), 8);
+    number(out, " seq ", seq);
 }

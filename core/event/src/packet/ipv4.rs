@@ -1,9 +1,10 @@
 //! The IPv4 header.
 
-use std::{fmt, net::Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use super::input::{Flaw, Input, Rest};
-use super::text::Protocol;
+use super::text::{Protocol, Words, number};
+use crate::append;
 
 /// An IPv4 header, without its options.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,16 +66,21 @@ impl Ipv4 {
 }
 
 /// What follows the addresses.
-impl fmt::Display for Ipv4 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ipv4 { ttl, tos, id, offset, length, .. } = self;
-        write!(f, "ttl {ttl} tos {tos:#x} id {id} off {offset}")?;
-        f.write_str(match (self.dont_fragment, self.more_fragments) {
+impl Words for Ipv4 {
+    fn push(&self, out: &mut String) {
+        number(out, "ttl ", self.ttl);
+        out.push_str(" tos ");
+        append::hex(out, u64::from(self.tos));
+        number(out, " id ", self.id);
+        number(out, " off ", self.offset);
+        out.push_str(match (self.dont_fragment, self.more_fragments) {
             (false, false) => "",
             (true, false) => " [DF]",
             (false, true) => " [MF]",
             (true, true) => " [DF,MF]",
-        })?;
-        write!(f, " len {length} {}", Protocol(self.protocol))
+        });
+        number(out, " len ", self.length);
+        out.push(' ');
+        Protocol(self.protocol).push(out);
     }
 }

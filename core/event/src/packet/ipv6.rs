@@ -1,10 +1,11 @@
 //! The IPv6 header, and the extension headers between it and the transport.
 
-use std::{fmt, net::Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use super::input::{Flaw, Input};
 use super::names;
-use super::text::Protocol;
+use super::text::{Protocol, Words, number};
+use crate::append;
 
 /// An IPv6 header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,13 +99,20 @@ impl Fragment {
 }
 
 /// What follows the addresses.
-impl fmt::Display for Ipv6 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ipv6 { hop_limit, class, label, length, .. } = self;
-        write!(f, "ttl {hop_limit} tc {class:#x} label {label:#x}")?;
+impl Words for Ipv6 {
+    fn push(&self, out: &mut String) {
+        number(out, "ttl ", self.hop_limit);
+        out.push_str(" tc ");
+        append::hex(out, u64::from(self.class));
+        out.push_str(" label ");
+        append::hex(out, u64::from(self.label));
         if let Some(Fragment { id, offset, more }) = self.fragment {
-            write!(f, " id {id} off {offset}{}", if more { " [MF]" } else { "" })?;
+            number(out, " id ", id);
+            number(out, " off ", offset);
+            out.push_str(if more { " [MF]" } else { "" });
         }
-        write!(f, " len {length} {}", Protocol(self.protocol))
+        number(out, " len ", self.length);
+        out.push(' ');
+        Protocol(self.protocol).push(out);
     }
 }

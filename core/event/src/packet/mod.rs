@@ -23,7 +23,7 @@ mod ipsec;
 mod ipv4;
 mod ipv6;
 mod mpls;
-mod names;
+pub(crate) mod names;
 mod overlay;
 mod ports;
 mod sctp;
@@ -148,6 +148,16 @@ impl Packet {
     /// This packet and those inside it, from the outside in.
     pub fn levels(&self) -> impl Iterator<Item = &Packet> {
         std::iter::successors(Some(self), |packet| packet.inner.as_deref())
+    }
+
+    /// The number of the protocol that the transport header is of; `None` without a network header that names one.
+    pub(crate) fn protocol(&self) -> Option<u8> {
+        match (&self.ah, &self.network) {
+            (Some(ah), _) => Some(ah.protocol),
+            (None, Network::Ipv4(ip)) => Some(ip.protocol),
+            (None, Network::Ipv6(ip)) => Some(ip.protocol),
+            _ => None,
+        }
     }
 
     /// Why the headers end, here or inside, before the last one did.

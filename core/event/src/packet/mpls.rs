@@ -1,7 +1,6 @@
 //! MPLS labels (RFC 3032).
 
-use std::fmt;
-
+use super::text::{Words, number};
 use super::{Flaw, input::Input};
 
 /// One entry of a label stack.
@@ -25,8 +24,10 @@ impl Label {
     }
 }
 
-impl fmt::Display for Label {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mpls {} tc {} ttl {}", self.label, self.class, self.ttl)
+impl Words for Label {
+    fn push(&self, out: &mut String) {
+        number(out, "mpls ", self.label);
+        number(out, " tc ", self.class);
+        number(out, " ttl ", self.ttl);
     }
 }

@@ -18,16 +18,16 @@ pub(super) const SHIM6: u8 = 140;
 
 pub(super) const ICMP: u8 = 1;
 pub(super) const IPIP: u8 = 4;
-pub(super) const TCP: u8 = 6;
-pub(super) const UDP: u8 = 17;
-pub(super) const DCCP: u8 = 33;
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
+pub(crate) const DCCP: u8 = 33;
 pub(super) const IPV6_IN_IP: u8 = 41;
 pub(super) const GRE: u8 = 47;
 pub(super) const ESP: u8 = 50;
 pub(super) const AH: u8 = 51;
-pub(super) const ICMPV6: u8 = 58;
-pub(super) const SCTP: u8 = 132;
-pub(super) const UDPLITE: u8 = 136;
+pub(crate) const ICMPV6: u8 = 58;
+pub(crate) const SCTP: u8 = 132;
+pub(crate) const UDPLITE: u8 = 136;
 pub(super) const MPLS_IN_IP: u8 = 137;
 
 /// The extension headers of IPv6, but for those of IPsec.

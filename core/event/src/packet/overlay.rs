@@ -1,8 +1,7 @@
 //! Tunnels over UDP that carry virtual networks: VXLAN (RFC 7348) and Geneve (RFC 8926). Only the destination port says
 //! that it is one, so what does not look like the header at all is taken for other people's use of the port.
 
-use std::fmt;
-
+use super::text::{Words, number};
 use super::{Flaw, input::Input, names};
 
 /// The header of a tunnel over UDP.
@@ -58,11 +57,11 @@ impl Overlay {
     }
 }
 
-impl fmt::Display for Overlay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Words for Overlay {
+    fn push(&self, out: &mut String) {
         match self {
-            Overlay::Vxlan { vni } => write!(f, "vxlan vni {vni}"),
-            Overlay::Geneve { vni, .. } => write!(f, "geneve vni {vni}"),
+            Overlay::Vxlan { vni } => number(out, "vxlan vni ", *vni),
+            Overlay::Geneve { vni, .. } => number(out, "geneve vni ", *vni),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The SCTP common header and what the first chunk is (RFC 9260).
 
-use std::fmt;
-
+use super::text::{Words, named};
 use super::{Flaw, input::Input, names};
+use crate::append;
 
 /// An SCTP header, without ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,15 +46,12 @@ impl Chunk {
     }
 }
 
-impl fmt::Display for Sctp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tag {:#010x}", self.tag)?;
-        match self.chunk {
-            Some(Chunk { kind, .. }) => match names::chunk(kind) {
-                Some(name) => write!(f, " chunk {name} ({kind})"),
-                None => write!(f, " chunk {kind}"),
-            },
-            None => Ok(()),
-        }
+impl Words for Sctp {
+    fn push(&self, out: &mut String) {
+        out.push_str("tag 0x");
+        append::hex_digits(out, u64::from(self.tag), 8);
+        let Some(Chunk { kind, .. }) = self.chunk else { return };
+        out.push_str(" chunk ");
+        named(out, names::chunk(kind), kind);
     }
 }

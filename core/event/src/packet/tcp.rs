@@ -1,7 +1,6 @@
 //! The TCP header.
 
-use std::fmt;
-
+use super::text::{Words, number};
 use super::{Flaw, input::Input};
 
 /// A TCP header, without ports.
@@ -22,7 +21,7 @@ pub struct Tcp {
 
 impl Tcp {
     const MAX_OPTIONS: usize = 40;
-    const ACK: u8 = 0x10;
+    pub(crate) const ACK: u8 = 0x10;
     /// In tcpdump's letters and order.
     const LETTERS: [(u8, char); 8] = [
         (0x01, 'F'),
@@ -142,17 +141,21 @@ impl<'a> TcpOptions<'a> {
     }
 }
 
-impl fmt::Display for Tcp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tcp { seq, ack, flags, window, .. } = self;
-        f.write_str("flags [")?;
-        for (_, letter) in Tcp::LETTERS.into_iter().filter(|(bit, _)| flags & bit != 0) {
-            write!(f, "{letter}")?;
+impl Words for Tcp {
+    fn push(&self, out: &mut String) {
+        out.push_str("flags [");
+        if self.flags == 0 {
+            out.push_str("none");
         }
-        write!(f, "{}] seq {seq}", if *flags == 0 { "none" } else { "" })?;
-        if flags & Tcp::ACK != 0 {
-            write!(f, " ack {ack}")?;
+        for (bit, letter) in Tcp::LETTERS {
+            if self.flags & bit != 0 {
+                out.push(letter);
+            }
         }
-        write!(f, " win {window}")
+        number(out, "] seq ", self.seq);
+        if self.flags & Tcp::ACK != 0 {
+            number(out, " ack ", self.ack);
+        }
+        number(out, " win ", self.window);
     }
 }

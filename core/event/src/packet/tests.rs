@@ -23,23 +23,23 @@ impl Noise {
     }
 }
 
-pub(super) fn ethernet(bytes: &[u8]) -> String {
+pub(crate) fn ethernet(bytes: &[u8]) -> String {
     let original = u32::try_from(bytes.len()).unwrap();
     Packet::decode(&Capture { bytes, link: ETHERNET, ethertype: 0, tag: None, original }).to_string()
 }
 
-pub(super) fn raw(ethertype: u16, bytes: &[u8]) -> String {
+pub(crate) fn raw(ethertype: u16, bytes: &[u8]) -> String {
     let original = u32::try_from(bytes.len()).unwrap();
     Packet::decode(&Capture { bytes, link: RAW, ethertype, tag: None, original }).to_string()
 }
 
 /// An Ethernet frame.
-pub(super) fn frame(ethertype: u16, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(ethertype: u16, payload: &[u8]) -> Vec<u8> {
     [&[2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1], &ethertype.to_be_bytes()[..], payload].concat()
 }
 
 /// 10.0.0.1 > 10.0.0.2, with `fragment` as the flags and offset field.
-pub(super) fn ipv4(protocol: u8, fragment: u16, options: &[u8], payload: &[u8]) -> Vec<u8> {
+pub(crate) fn ipv4(protocol: u8, fragment: u16, options: &[u8], payload: &[u8]) -> Vec<u8> {
     let words = u8::try_from(5 + options.len() / 4).unwrap();
     let length = u16::try_from(20 + options.len() + payload.len()).unwrap().to_be_bytes();
     let fragment = fragment.to_be_bytes();
@@ -48,7 +48,7 @@ pub(super) fn ipv4(protocol: u8, fragment: u16, options: &[u8], payload: &[u8]) 
 }
 
 /// fd00::1 > fd00::2, traffic class 0xb8, flow label 0x12345.
-pub(super) fn ipv6(next: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn ipv6(next: u8, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
     let address = |last| [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
     [&[0x6b, 0x81, 0x23, 0x45, length[0], length[1], next, 63][..], &address(1), &address(2), payload]
@@ -56,14 +56,14 @@ pub(super) fn ipv6(next: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// 1000 > 80, seq 1, ack 2, window 500.
-pub(super) fn tcp(flags: u8) -> [u8; 20] {
+pub(crate) fn tcp(flags: u8) -> [u8; 20] {
     [3, 0xe8, 0, 80, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, flags, 1, 0xf4, 0, 0, 0, 0]
 }
 
-pub(super) const UDP: [u8; 12] = [0x30, 0x39, 0, 53, 0, 12, 0, 0, b'd', b'a', b't', b'a'];
+pub(crate) const UDP: [u8; 12] = [0x30, 0x39, 0, 53, 0, 12, 0, 0, b'd', b'a', b't', b'a'];
 const PING: [u8; 8] = [8, 0, 0, 0, 0, 5, 0, 1];
-pub(super) const V4: &str = "ttl 64 tos 0x0 id 7 off 0";
-pub(super) const V6: &str = "ttl 63 tc 0xb8 label 0x12345";
+pub(crate) const V4: &str = "ttl 64 tos 0x0 id 7 off 0";
+pub(crate) const V6: &str = "ttl 63 tc 0xb8 label 0x12345";
 
 fn arp(operation: u8) -> Vec<u8> {
     let sender = [0, 1, 8, 0, 6, 4, 0, operation, 2, 0, 0, 0, 0, 1, 10, 0, 0, 1];

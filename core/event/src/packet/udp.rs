@@ -1,7 +1,6 @@
 //! The UDP header.
 
-use std::fmt;
-
+use super::text::{Words, number};
 use super::{Flaw, input::Input};
 
 /// A UDP header, without ports.
@@ -19,8 +18,8 @@ impl Udp {
     }
 }
 
-impl fmt::Display for Udp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "len {}", self.length)
+impl Words for Udp {
+    fn push(&self, out: &mut String) {
+        number(out, "len ", self.length);
     }
 }

@@ -114,7 +114,7 @@ fn a_tag_apart_is_as_if_it_were_in_the_data() {
     }
 }
 
-fn mutate(n: &mut Numbers, bytes: &mut Vec<u8>) {
+pub fn mutate(n: &mut Numbers, bytes: &mut Vec<u8>) {
     if bytes.is_empty() {
         return;
     }

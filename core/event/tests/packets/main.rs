@@ -4,6 +4,7 @@
 
 mod fuzz;
 mod generate;
+mod json;
 mod numbers;
 mod pcap;
 mod reading;
