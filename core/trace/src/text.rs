@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use tracer_event::{Event, Session, text};
 
+use crate::file::Render;
 use crate::{Loss, Sink};
 
 /// Writes events as text, see [`tracer_event::text`].
@@ -42,13 +43,7 @@ impl<W: Write> Sink for TextSink<W> {
     }
 
     fn loss(&mut self, loss: &Loss<'_>) -> io::Result<()> {
-        let Loss { events, probe, cpu, before } = *loss;
-        let place = format_args!("[{}] {} on CPU {cpu}", probe.tag, probe.name);
-        match before {
-            Some(time) => writeln!(self.pending, "{time} lost {events} events of {place} before this"),
-            None => writeln!(self.pending, "lost {events} events of {place} after its last event"),
-        }
-        .map_err(io::Error::other)
+        write_loss(&mut self.pending, loss).map_err(io::Error::other)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -60,6 +55,31 @@ impl<W: Write> Sink for TextSink<W> {
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {
         self.flush()
+    }
+}
+
+/// The same text, of a stored trace, by several threads.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TextRender;
+
+impl Render for TextRender {
+    fn event(&self, event: &Event<'_>, out: &mut String) -> bool {
+        // Only the output can fail, and this one cannot.
+        let _ = text::write(out, event);
+        true
+    }
+
+    fn loss(&self, loss: &Loss<'_>, out: &mut String) {
+        let _ = write_loss(out, loss);
+    }
+}
+
+fn write_loss(out: &mut String, loss: &Loss<'_>) -> std::fmt::Result {
+    let Loss { events, probe, cpu, before } = *loss;
+    let place = format_args!("[{}] {} on CPU {cpu}", probe.tag, probe.name);
+    match before {
+        Some(time) => writeln!(out, "{time} lost {events} events of {place} before this"),
+        None => writeln!(out, "lost {events} events of {place} after its last event"),
     }
 }
 

@@ -1,0 +1,243 @@
+//! A trace turned into text by several threads. Blocks of events need nothing of each other, so each is decompressed,
+//! unpacked and rendered by whichever worker is free, and the texts are written in the order of the blocks.
+//!
+//! Memory is bounded: there are twice as many blocks under way as workers, and a worker whose text is not being
+//! written yet waits when it has two pieces of it.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver as Pieces, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use tracer_event::{ClockSample, Event, Session};
+
+use crate::{Account, Loss};
+
+use super::damage::Damage;
+use super::reader::Trace;
+use super::replay::{Progress, Receiver, ReplayError, Replayed, Show, walk};
+use super::scan::Block;
+use super::state::{Decoded, Entry, State};
+
+/// What turns events into text, in several threads at once.
+pub trait Render: Sync {
+    /// Adds an event; `false`: it is not one of those wanted, and nothing was added.
+    fn event(&self, event: &Event<'_>, out: &mut String) -> bool;
+
+    /// Adds a loss.
+    fn loss(&self, loss: &Loss<'_>, out: &mut String);
+
+    /// Adds what stands before the events of a session.
+    fn begin(&self, session: &Session, out: &mut String) {
+        let _ = (session, out);
+    }
+
+    /// Adds what is said of a look at the clocks.
+    fn clock(&self, sample: ClockSample, out: &mut String) {
+        let _ = (sample, out);
+    }
+
+    /// Adds what is said of the account.
+    fn account(&self, accounts: &[Account], out: &mut String) {
+        let _ = (accounts, out);
+    }
+}
+
+impl Trace {
+    /// Renders all that is in the trace with that many threads, and writes it to `out`, which needs no buffer of its own.
+    /// It is not flushed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trace::replay`], with those of `out` for those of the sink.
+    ///
+    /// # Panics
+    ///
+    /// Where `render` does.
+    pub fn render(
+        &self,
+        threads: NonZeroUsize,
+        show: Show,
+        render: &dyn Render,
+        out: &mut dyn Write,
+        report: &mut dyn FnMut(Damage),
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Replayed, ReplayError> {
+        let (jobs, queue) = channel::<Job>();
+        let queue = Queue(Mutex::new(Some(queue)));
+        let mut damages = 0;
+        let mut report = |damage| {
+            damages += 1;
+            report(damage);
+        };
+        let replayed = thread::scope(|scope| {
+            for _ in 0..threads.get() {
+                scope.spawn(|| {
+                    let _guard = CloseOnPanic(&queue);
+                    while let Some(job) = queue.next() {
+                        job.work(show, render);
+                    }
+                });
+            }
+            let under_way = VecDeque::new();
+            let mut merge = Merge {
+                jobs,
+                render,
+                out,
+                under_way,
+                most: threads.get() * 2,
+                replayed: Replayed::default(),
+            };
+            walk(self, &mut merge, &mut report, progress)?;
+            // Drops the queue's other end, so that the workers end.
+            Ok(merge.replayed)
+        })?;
+        Ok(Replayed { damages, ..replayed })
+    }
+}
+
+/// The jobs that no worker has taken yet.
+struct Queue(Mutex<Option<Pieces<Job>>>);
+
+impl Queue {
+    /// Waits for a job; `None` when there will be none.
+    fn next(&self) -> Option<Job> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.recv().ok()
+    }
+}
+
+/// A worker that panics takes the queue with it, so that nobody waits for jobs that nobody will do.
+struct CloseOnPanic<'a>(&'a Queue);
+
+impl Drop for CloseOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+}
+
+/// A block of events to be rendered.
+struct Job {
+    state: Arc<State>,
+    block: Block,
+    pieces: SyncSender<Piece>,
+}
+
+/// What comes of a block, bit by bit.
+enum Piece {
+    Text {
+        text: String,
+        selected: u64,
+    },
+    /// The last.
+    End(Decoded),
+}
+
+impl Job {
+    /// Bytes of text after which it is handed over.
+    const FULL: usize = 4 << 20;
+
+    fn work(self, show: Show, render: &dyn Render) {
+        let Job { state, block, pieces } = self;
+        let (mut text, mut selected) = (String::new(), 0);
+        let decoded = state.decode(block, show, |entry| {
+            match entry {
+                Entry::Event(event) => selected += u64::from(render.event(event, &mut text)),
+                Entry::Loss(loss) => render.loss(loss, &mut text),
+            }
+            if text.len() < Job::FULL {
+                return Ok(());
+            }
+            let piece =
+                Piece::Text { text: std::mem::take(&mut text), selected: std::mem::take(&mut selected) };
+            pieces.send(piece).map_err(io::Error::other)
+        });
+        // Before the last piece: whoever has that may want to change the state.
+        drop(state);
+        // An error says that nobody wants the text any more, as one here would.
+        if let Ok(decoded) = decoded {
+            let _ = pieces.send(Piece::Text { text, selected });
+            let _ = pieces.send(Piece::End(decoded));
+        }
+    }
+}
+
+/// Gives blocks to the workers and writes what comes back, in order.
+struct Merge<'a> {
+    jobs: Sender<Job>,
+    render: &'a dyn Render,
+    out: &'a mut dyn Write,
+    under_way: VecDeque<(PathBuf, Pieces<Piece>)>,
+    most: usize,
+    replayed: Replayed,
+}
+
+impl Merge<'_> {
+    /// Writes the oldest block that is under way.
+    fn write_one(&mut self, report: &mut dyn FnMut(Damage)) -> Result<(), ReplayError> {
+        let Some((file, pieces)) = self.under_way.pop_front() else { return Ok(()) };
+        for piece in pieces {
+            match piece {
+                Piece::Text { text, selected } => {
+                    self.out.write_all(text.as_bytes()).map_err(ReplayError::Sink)?;
+                    self.replayed.selected += selected;
+                }
+                Piece::End(decoded) => {
+                    self.replayed.events += decoded.events;
+                    self.replayed.lost = self.replayed.lost.saturating_add(decoded.lost);
+                    decoded.flaws.into_iter().for_each(|flaw| report(Damage::new(&file, flaw)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        if text.is_empty() { Ok(()) } else { self.out.write_all(text.as_bytes()) }
+    }
+}
+
+impl Receiver for Merge<'_> {
+    fn settle(&mut self, report: &mut dyn FnMut(Damage)) -> Result<(), ReplayError> {
+        while !self.under_way.is_empty() {
+            self.write_one(report)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, session: &Session) -> io::Result<()> {
+        let mut text = String::new();
+        self.render.begin(session, &mut text);
+        self.write(&text)
+    }
+
+    fn clock(&mut self, sample: ClockSample) -> io::Result<()> {
+        let mut text = String::new();
+        self.render.clock(sample, &mut text);
+        self.write(&text)
+    }
+
+    fn account(&mut self, accounts: &[Account]) -> io::Result<()> {
+        let mut text = String::new();
+        self.render.account(accounts, &mut text);
+        self.write(&text)
+    }
+
+    fn events(
+        &mut self,
+        state: &Arc<State>,
+        block: Block,
+        file: &Path,
+        report: &mut dyn FnMut(Damage),
+    ) -> Result<(), ReplayError> {
+        let (pieces, receiver) = sync_channel(2);
+        // Fails when every worker panicked, which the scope passes on at its end.
+        let _ = self.jobs.send(Job { state: Arc::clone(state), block, pieces });
+        self.under_way.push_back((file.to_owned(), receiver));
+        if self.under_way.len() >= self.most { self.write_one(report) } else { Ok(()) }
+    }
+}
