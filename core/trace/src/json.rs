@@ -3,9 +3,15 @@
 
 use std::io::{self, Write};
 
-use tracer_event::{Account, ClockSample, Event, Loss, Session, json};
+use tracer_event::{Account, Clock, ClockSample, Context, Event, Loss, Session, json};
 
-use crate::{Sink, batch::Batch, wall::Wall};
+use crate::{
+    Sink,
+    batch::Batch,
+    file::{Render, Worker},
+    pcapng,
+    wall::Wall,
+};
 
 /// Writes events as JSON, one object a line, see [`tracer_event::json`].
 #[derive(Debug)]
@@ -84,6 +90,52 @@ impl<W: Write> Sink for JsonSink<W> {
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {
         self.flush()
+    }
+}
+
+/// The same lines, of a stored trace, by several threads.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct JsonRender;
+
+impl Render for JsonRender {
+    fn worker(&self) -> Box<dyn Worker> {
+        Box::new(json::Renderer::new())
+    }
+
+    fn begin(&self, session: &Session, clock: &Clock, out: &mut String) {
+        json::Renderer::new().meta(out, session, clock);
+    }
+
+    fn clock(&self, sample: ClockSample, out: &mut String) {
+        json::Renderer::new().clock(out, sample);
+    }
+
+    fn account(&self, session: &Session, accounts: &[Account], out: &mut String) {
+        json::Renderer::new().account(out, &session.probes, accounts);
+    }
+}
+
+impl Worker for json::Renderer {
+    fn event(&mut self, event: &Event<'_>, out: &mut String) {
+        json::Renderer::event(self, out, event);
+    }
+
+    fn loss(&mut self, loss: &Loss<'_>, context: &Context<'_>, out: &mut String) {
+        json::Renderer::loss(self, out, loss, context);
+    }
+}
+
+/// What a capture file says of an event beside its packet.
+impl pcapng::Json for json::Renderer {
+    fn session(&mut self, out: &mut String, session: &Session) {
+        *self = json::Renderer::new();
+        self.meta(out, session, &Clock::NONE);
+        out.truncate(out.trim_end().len());
+    }
+
+    fn event(&mut self, out: &mut String, event: &Event<'_>) {
+        json::Renderer::event(self, out, event);
+        out.truncate(out.trim_end().len());
     }
 }
 

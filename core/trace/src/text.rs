@@ -2,9 +2,14 @@
 
 use std::io::{self, Write};
 
-use tracer_event::{ClockSample, Event, Loss, Session, text};
+use tracer_event::{ClockSample, Context, Event, Loss, Session, text};
 
-use crate::{Sink, batch::Batch, wall::Wall};
+use crate::{
+    Sink,
+    batch::Batch,
+    file::{Render, Worker},
+    wall::Wall,
+};
 
 /// Writes events as text, see [`tracer_event::text`].
 #[derive(Debug)]
@@ -57,12 +62,32 @@ impl<W: Write> Sink for TextSink<W> {
     }
 }
 
+/// The same text, of a stored trace, by several threads.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TextRender;
+
+impl Render for TextRender {
+    fn worker(&self) -> Box<dyn Worker> {
+        Box::new(text::Renderer::new())
+    }
+}
+
+impl Worker for text::Renderer {
+    fn event(&mut self, event: &Event<'_>, out: &mut String) {
+        text::Renderer::event(self, out, event);
+    }
+
+    fn loss(&mut self, loss: &Loss<'_>, context: &Context<'_>, out: &mut String) {
+        text::Renderer::loss(self, out, loss, context);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::batch::tests::{Broken, Writes};
     use std::sync::Arc;
-    use tracer_event::{Clock, Context, Layout, NoSymbols, ProbeInfo, Probes, Tag, Trim, sample};
+    use tracer_event::{Clock, Layout, NoSymbols, ProbeInfo, Probes, Tag, Trim, sample};
 
     /// Gives a sink some events that are nothing but their header.
     fn feed(sink: &mut dyn Sink, events: usize) -> io::Result<()> {

@@ -1,0 +1,234 @@
+//! A trace given back to a sink, as if it were happening: sessions, clocks, events, losses and the account, in the order in
+//! which they were written.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tracer_event::{ClockSample, Event, Session};
+
+use crate::{Account, Sink};
+
+use super::block::Kind;
+use super::damage::Damage;
+use super::reader::Trace;
+use super::scan::{Block, Found};
+use super::state::{Entry, News, State};
+
+/// How events are shown, where a sink shows them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Show {
+    /// Times by the wall clock (UTC), not as nanoseconds of the monotonic clock.
+    pub utc: bool,
+    /// Link headers: Ethernet addresses and types, and all of VLAN tags.
+    pub link_header: bool,
+}
+
+/// What a replay can be told, and whom it tells.
+pub struct Replay<'a> {
+    /// How events are shown.
+    pub show: Show,
+    /// Which events the sink gets. Losses and all else it gets in any case.
+    pub select: &'a mut dyn FnMut(&Event<'_>) -> bool,
+    /// Gets what could not be read.
+    pub report: &'a mut dyn FnMut(Damage),
+    /// Is told after each block how far it is.
+    pub progress: &'a mut dyn FnMut(Progress),
+}
+
+/// How much of a trace was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of all files so far.
+    pub read: u64,
+    /// Bytes that all files had when the trace was opened.
+    pub total: u64,
+}
+
+/// What was in a trace.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Events that were read.
+    pub events: u64,
+    /// Of these, those that the sink was given.
+    pub selected: u64,
+    /// Events that the trace says were lost when it was recorded.
+    pub lost: u64,
+    /// How many damages were reported.
+    pub damages: u64,
+}
+
+/// Why a replay ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {error}", file.display())]
+    Read {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The output failed.
+    #[error("cannot write what was read: {0}")]
+    Sink(io::Error),
+    /// What is in a file cannot be understood, so that none of its events can be read.
+    #[error("{}, written by tracer {tracer}, cannot be understood by this version ({}): {reason}", file.display(), env!("CARGO_PKG_VERSION"), tracer = if tracer.is_empty() { "of an unknown version" } else { tracer.as_str() })]
+    Probes {
+        /// Which file.
+        file: PathBuf,
+        /// The version of tracer that wrote it; empty where that could not be read.
+        tracer: String,
+        /// What is not understood.
+        reason: String,
+    },
+}
+
+impl Trace {
+    /// Gives all that is in the trace to `sink`, flushing it after each block of events. It is not finished: that is left
+    /// to whoever made it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the files and of the sink, and probes that cannot be understood. Damage is no error; it is reported.
+    pub fn replay(
+        &self,
+        sink: &mut dyn Sink,
+        show: Show,
+        report: &mut dyn FnMut(Damage),
+    ) -> Result<Replayed, ReplayError> {
+        self.replay_with(sink, Replay { show, select: &mut |_| true, report, progress: &mut |_| {} })
+    }
+
+    /// The same for a selection of the events, and with news of how far it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trace::replay`].
+    pub fn replay_with(&self, sink: &mut dyn Sink, replay: Replay<'_>) -> Result<Replayed, ReplayError> {
+        let Replay { show, select, report, progress } = replay;
+        let mut to = ToSink { sink, show, select, replayed: Replayed::default() };
+        let mut damages = 0;
+        let mut report = |damage| {
+            damages += 1;
+            report(damage);
+        };
+        walk(self, &mut to, &mut report, progress)?;
+        let replayed = to.replayed;
+        Ok(Replayed { damages, ..replayed })
+    }
+}
+
+/// Takes what a trace holds.
+pub(super) trait Receiver {
+    /// The state is about to change: whoever has a copy is to let go of it.
+    fn settle(&mut self, _: &mut dyn FnMut(Damage)) -> Result<(), ReplayError> {
+        Ok(())
+    }
+
+    /// A session that differs from the one before.
+    fn begin(&mut self, session: &Session) -> io::Result<()>;
+
+    fn clock(&mut self, sample: ClockSample) -> io::Result<()>;
+
+    fn account(&mut self, accounts: &[Account]) -> io::Result<()>;
+
+    fn events(
+        &mut self,
+        state: &Arc<State>,
+        block: Block,
+        file: &Path,
+        report: &mut dyn FnMut(Damage),
+    ) -> Result<(), ReplayError>;
+}
+
+/// Reads a trace from its start to its end.
+pub(super) fn walk(
+    trace: &Trace,
+    to: &mut dyn Receiver,
+    report: &mut dyn FnMut(Damage),
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), ReplayError> {
+    let mut state = Arc::new(State::default());
+    let mut begun: Option<Arc<Session>> = None;
+    let mut before = 0;
+    for part in trace.parts() {
+        let file = part.path();
+        let read = |error| ReplayError::Read { file: file.to_owned(), error };
+        if let Some(gap) = part.gap() {
+            report(Damage::new(file, gap));
+        }
+        let mut scanner = part.scanner().map_err(read)?;
+        while let Some(found) = scanner.next().map_err(read)? {
+            match found {
+                Found::Flaw(flaw) => report(Damage::new(file, flaw)),
+                Found::Block(block) => match Kind::of(block.header.kind) {
+                    None => {}
+                    Some(Kind::Events) => to.events(&state, block, file, report)?,
+                    Some(kind) => {
+                        to.settle(report)?;
+                        match Arc::make_mut(&mut state).apply(kind, block, file, report)? {
+                            News::Session(session) => {
+                                if begun.as_ref() != Some(&session) {
+                                    to.begin(&session).map_err(ReplayError::Sink)?;
+                                    begun = Some(session);
+                                }
+                            }
+                            News::Clock(sample) => to.clock(sample).map_err(ReplayError::Sink)?,
+                            News::Account(accounts) => to.account(&accounts).map_err(ReplayError::Sink)?,
+                            News::None => {}
+                        }
+                    }
+                },
+            }
+            progress(Progress { read: before + scanner.offset(), total: trace.bytes() });
+        }
+        before += scanner.offset();
+    }
+    to.settle(report)
+}
+
+struct ToSink<'a> {
+    sink: &'a mut dyn Sink,
+    show: Show,
+    select: &'a mut dyn FnMut(&Event<'_>) -> bool,
+    replayed: Replayed,
+}
+
+impl Receiver for ToSink<'_> {
+    fn begin(&mut self, session: &Session) -> io::Result<()> {
+        self.sink.begin(session)
+    }
+
+    fn clock(&mut self, sample: ClockSample) -> io::Result<()> {
+        self.sink.clock(sample)
+    }
+
+    fn account(&mut self, accounts: &[Account]) -> io::Result<()> {
+        self.sink.account(accounts)
+    }
+
+    fn events(
+        &mut self,
+        state: &Arc<State>,
+        block: Block,
+        file: &Path,
+        report: &mut dyn FnMut(Damage),
+    ) -> Result<(), ReplayError> {
+        let ToSink { sink, show, select, replayed } = self;
+        let decoded = state.decode(block, *show, |entry| match entry {
+            Entry::Event(event) if select(event) => {
+                replayed.selected += 1;
+                sink.event(event)
+            }
+            Entry::Event(_) => Ok(()),
+            Entry::Loss(loss, _) => sink.loss(loss),
+        });
+        let decoded =
+            decoded.and_then(|decoded| sink.flush().map(|()| decoded)).map_err(ReplayError::Sink)?;
+        replayed.events += decoded.events;
+        replayed.lost = replayed.lost.saturating_add(decoded.lost);
+        decoded.flaws.into_iter().for_each(|flaw| report(Damage::new(file, flaw)));
+        Ok(())
+    }
+}
