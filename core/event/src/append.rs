@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// `42`
+#[inline]
 pub(crate) fn decimal(out: &mut String, number: impl itoa::Integer) {
     out.push_str(itoa::Buffer::new().format(number));
 }

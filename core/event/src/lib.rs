@@ -1,5 +1,6 @@
 //! What an event *is*: the table that describes a section ([`Schema`]), where the sections of a record lie ([`Layout`]),
-//! the checked view of a record's bytes ([`Record`]), a packet decoder ([`packet`]), and the one text renderer ([`text`]).
+//! the checked view of a record's bytes ([`Record`]), a packet decoder ([`packet`]), and one renderer each of [`text`] and
+//! [`json`].
 //! Everything that shows, stores or filters events derives from the schema, so a section nobody here has heard of is
 //! treated like our own.
 //!
@@ -8,7 +9,7 @@
 //! at worst yield an error or an escaped character, never a panic.
 //!
 //! The way of an event: [`Probes::event`] looks up the probe that a record names, [`Record::parse`] checks the bytes
-//! against that probe's layout, [`Section::field`] decodes a field, [`text::write`] prints all of it.
+//! against that probe's layout, [`Section::field`] decodes a field, [`text::Renderer`] prints all of it.
 #![forbid(unsafe_code)]
 
 mod account;

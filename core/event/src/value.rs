@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::{Field, Kind, header::until_nul};
+use crate::{Field, Kind};
 
 /// The value of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,9 +61,10 @@ pub(crate) fn decode<'a>(field: &'a Field, section: &'a [u8]) -> Option<Value<'a
 
 /// A string up to its NUL. One without had no room for all of it, and says so.
 fn text(bytes: &[u8]) -> Cow<'_, str> {
-    match until_nul(bytes) {
-        text if bytes.contains(&0) || bytes.is_empty() => text,
-        cut => Cow::Owned(format!("{cut}…")),
+    match bytes.iter().position(|byte| *byte == 0) {
+        Some(end) => String::from_utf8_lossy(&bytes[..end]),
+        None if bytes.is_empty() => Cow::Borrowed(""),
+        None => Cow::Owned(format!("{}…", String::from_utf8_lossy(bytes))),
     }
 }
 

@@ -10,7 +10,7 @@
 //! | `account` | what became of all hits of each probe; the last line of a run that ended in order |
 //!
 //! Within a `format.major` only additions are made: further types, further members, further enumerators. So readers skip
-//! what they do not know. [`schema`] describes it all for the sections of given probes.
+//! what they do not know. [`schema()`] describes it all for the sections of given probes.
 //!
 //! - Numbers are whole, and those of 64 bits are written in full: times (nanoseconds), handles and counters may be above
 //!   2⁵³, where programs that take every number for a `double` begin to round.

@@ -33,6 +33,7 @@ impl<'a> Object<'a> {
     }
 
     /// The place of a value of that name; it must get one.
+    #[inline]
     pub(super) fn value(&mut self, name: &str) -> &mut String {
         self.out.push_str(self.comma);
         self.out.push_str(name);
@@ -41,10 +42,12 @@ impl<'a> Object<'a> {
         self.out
     }
 
+    #[inline]
     pub(super) fn number(&mut self, name: &str, number: impl itoa::Integer) {
         append::decimal(self.value(name), number);
     }
 
+    #[inline]
     pub(super) fn boolean(&mut self, name: &str, value: bool) {
         self.value(name).push_str(if value { "true" } else { "false" });
     }
@@ -54,6 +57,7 @@ impl<'a> Object<'a> {
     }
 
     /// `"0x0806"`, with that many digits.
+    #[inline]
     pub(super) fn hex(&mut self, name: &str, number: u64, digits: usize) {
         self.quoted(name, |out| {
             out.push_str("0x");
@@ -62,6 +66,7 @@ impl<'a> Object<'a> {
     }
 
     /// A string of characters that need no escape.
+    #[inline]
     pub(super) fn quoted(&mut self, name: &str, push: impl FnOnce(&mut String)) {
         let out = self.value(name);
         out.push('"');
@@ -69,12 +74,14 @@ impl<'a> Object<'a> {
         out.push('"');
     }
 
+    #[inline]
     pub(super) fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object<'_>)) {
         let mut object = Object::begin(self.value(name));
         fill(&mut object);
         object.close();
     }
 
+    #[inline]
     pub(super) fn array(&mut self, name: &str, fill: impl FnOnce(&mut Array<'_>)) {
         let mut array = Array::begin(self.value(name));
         fill(&mut array);
@@ -118,12 +125,14 @@ impl<'a> Array<'a> {
     }
 
     /// The place of a value; it must get one.
+    #[inline]
     pub(super) fn value(&mut self) -> &mut String {
         self.out.push_str(self.comma);
         self.comma = ",";
         self.out
     }
 
+    #[inline]
     pub(super) fn number(&mut self, number: impl itoa::Integer) {
         append::decimal(self.value(), number);
     }
@@ -132,12 +141,14 @@ impl<'a> Array<'a> {
         string::push(self.value(), text);
     }
 
+    #[inline]
     pub(super) fn object(&mut self, fill: impl FnOnce(&mut Object<'_>)) {
         let mut object = Object::begin(self.value());
         fill(&mut object);
         object.close();
     }
 
+    #[inline]
     pub(super) fn array(&mut self, fill: impl FnOnce(&mut Array<'_>)) {
         let mut array = Array::begin(self.value());
         fill(&mut array);

@@ -42,6 +42,13 @@ impl<'a> Input<'a> {
         self.bytes.first_chunk().copied().ok_or(self.end())
     }
 
+    /// Takes `len` bytes, or as many as there are.
+    pub(super) fn up_to(&mut self, len: usize) -> &'a [u8] {
+        let (taken, rest) = self.bytes.split_at(len.min(self.bytes.len()));
+        self.bytes = rest;
+        taken
+    }
+
     pub(super) fn skip(&mut self, len: usize) -> Result<(), Flaw> {
         self.bytes = self.bytes.get(len..).ok_or(self.end())?;
         Ok(())

@@ -50,10 +50,13 @@ impl Tcp {
         input.skip(4)?;
         let wanted = header.checked_sub(20).ok_or(Flaw::Malformed("header length"))?;
         let (bytes, len) = &mut self.options;
-        for byte in &mut bytes[..wanted] {
-            [*byte] = input.take()?;
-            *len += 1;
+        let there = input.up_to(wanted);
+        for (byte, there) in bytes.iter_mut().zip(there) {
+            *byte = *there;
         }
+        // At most 40.
+        *len = there.len() as u8;
+        input.skip(wanted - there.len())?;
         self.options().find_map(Result::err).map_or(Ok(()), Err)
     }
 
