@@ -1,114 +1,66 @@
-//! `tracer collect`: events to standard output, everything else to standard error.
+//! `tracer collect`: events to standard output or a file, everything else to standard error.
 
-use std::{
-    ffi::OsString,
-    io::{self, IsTerminal, Write},
-};
-
-use tracer_collectors as _;
+use tracer_compose::Catalog;
 use tracer_dsl::{
-    diagnostic::Colour,
-    option::{OptionTable, SubCommand},
+    Diagnostics,
+    option::{OptionTable, Settings},
 };
-use tracer_engine::{Catalog, Class, Counts, Ended, Error, Outcome, Request, collect};
-use tracer_trace::TextSink;
+use tracer_engine::{Class, Counts, Ended, Error, Outcome, Request, collect};
 
-use crate::{exit::Exit, live::Live, settings::settings};
+use crate::{
+    command::{complain, complain_of},
+    exit::Exit,
+    live::Live,
+    output::{self, Output, OutputError},
+    stored,
+};
 
-/// What the command line comes to.
-enum Asked {
-    /// A run of `collect`.
-    Collect(Box<Request>, bool),
-    /// Clap has the last word: help, version, or a mistake.
-    Clap(clap::Error),
-}
-
-pub(crate) fn main() -> Exit {
-    let run = || {
-        let (catalog, table) = catalog_and_options()?;
-        match ask(&table, std::env::args_os())? {
-            Asked::Collect(request, fail_on_loss) => run(&request, &catalog, fail_on_loss),
-            Asked::Clap(error) => {
-                // Clap knows the stream; a closed one is no news.
-                let _ = error.print();
-                if error.kind() == clap::error::ErrorKind::UnknownArgument {
-                    let _ = writeln!(io::stderr().lock(), "Known options: {}", known(&table));
-                }
-                Ok(if error.use_stderr() { Exit::Usage } else { Exit::Ok })
-            }
-        }
+/// Runs it.
+pub(crate) fn run(settings: &Settings, catalog: &Catalog, table: &OptionTable) -> Exit {
+    let mut live = Live::new();
+    let output = match output::of_collect(settings, || live.output()) {
+        Ok(output) => output,
+        Err(OutputError::Usage(diagnostic)) => return complain_of(&Diagnostics::from(*diagnostic)),
+        Err(error @ OutputError::Create(_)) => return complain(&format!("error: {error}"), Exit::Failed),
     };
-    run().unwrap_or_else(|error| complain(&error))
-}
-
-/// Whether a command line would be accepted, without running anything.
-pub(crate) fn check(arguments: &[&str]) -> Result<(), String> {
-    let asked =
-        catalog_and_options().and_then(|(_, table)| ask(&table, arguments.iter().map(OsString::from)));
-    match asked {
-        Ok(Asked::Collect(..)) => Ok(()),
-        Ok(Asked::Clap(error)) if !error.use_stderr() => Ok(()),
-        Ok(Asked::Clap(error)) => Err(error.to_string()),
-        Err(error) => Err(error.to_string()),
+    let Output { sink, file, prints, packets } = output;
+    let request = Request::new(settings, table);
+    let outcome = match collect(&request, catalog, sink, &mut |notice| live.tell(&notice)) {
+        Ok(outcome) => outcome,
+        Err(error) => return failed(&error),
+    };
+    let verb = match (&file, prints) {
+        (None, _) => "printed".to_owned(),
+        (Some(file), false) => format!("written to {}", file.display()),
+        (Some(file), true) => format!("printed and written to {}", file.display()),
+    };
+    summarize(&outcome, &verb, &live);
+    if let Some(packets) = packets {
+        live.say(&stored::packets(&packets));
+    }
+    match outcome {
+        Outcome { malformed: 1.., .. } | Outcome { ended: Ended::OutputFailed(_), .. } => Exit::Failed,
+        _ if settings.flag("fail-on-loss") && outcome.lost() > 0 => Exit::Lost,
+        _ => Exit::Ok,
     }
 }
 
-/// All options of `collect`, for somebody who gave another.
-fn known(table: &OptionTable) -> String {
-    let names: Vec<String> = table.of(SubCommand::Collect).map(|o| format!("--{}", o.name)).collect();
-    names.join(", ")
-}
-
-fn catalog_and_options() -> Result<(Catalog, OptionTable), Error> {
-    let catalog = Catalog::new()?;
-    let table = catalog.options()?;
-    Ok((catalog, table))
-}
-
-fn ask(table: &OptionTable, arguments: impl Iterator<Item = OsString>) -> Result<Asked, Error> {
-    let command = table.command(&[SubCommand::Collect]).version(env!("CARGO_PKG_VERSION"));
-    let matches = match command.try_get_matches_from(arguments) {
-        Ok(matches) => matches,
-        Err(error) => return Ok(Asked::Clap(error)),
-    };
-    // Clap requires a sub-command, and `collect` is the only one.
-    let sub_matches = matches.subcommand().map_or(&matches, |(_, sub)| sub);
-    let settings = settings(table, SubCommand::Collect, &matches, sub_matches)?;
-    Ok(Asked::Collect(Box::new(Request::new(&settings, table)), settings.flag("fail-on-loss")))
-}
-
-fn run(request: &Request, catalog: &Catalog, fail_on_loss: bool) -> Result<Exit, Error> {
-    let mut live = Live::new();
-    let sink = Box::new(TextSink::new(live.output()).utc(request.utc));
-    let outcome = collect(request, catalog, sink, &mut |notice| live.tell(&notice))?;
-    summarize(&outcome, &live);
-    Ok(match outcome {
-        Outcome { malformed: 1.., .. } | Outcome { ended: Ended::OutputFailed(_), .. } => Exit::Failed,
-        _ if fail_on_loss && outcome.lost() > 0 => Exit::Lost,
-        _ => Exit::Ok,
-    })
-}
-
-fn complain(error: &Error) -> Exit {
-    let text = match error {
-        Error::Diagnostics(diagnostics) => {
-            let terminal = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            diagnostics.render(if terminal { Colour::Always } else { Colour::Never })
-        }
-        Error::Interrupted => format!("tracer: {error}"),
-        other => format!("error: {other}"),
-    };
-    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
-    match error.class() {
+fn failed(error: &Error) -> Exit {
+    let exit = match error.class() {
         Class::Ended => Exit::Ok,
         Class::Failed => Exit::Failed,
         Class::Usage => Exit::Usage,
         Class::Host => Exit::Host,
+    };
+    match error {
+        Error::Diagnostics(diagnostics) => complain_of(diagnostics),
+        Error::Interrupted => complain(&format!("tracer: {error}"), exit),
+        other => complain(&format!("error: {other}"), exit),
     }
 }
 
 /// What was seen and what was not.
-fn summarize(outcome: &Outcome, live: &Live) {
+fn summarize(outcome: &Outcome, verb: &str, live: &Live) {
     let ended = match &outcome.ended {
         Ended::Signal(name) => format!("ended by {name}"),
         Ended::Count => "ended by --stop-after".to_owned(),
@@ -119,9 +71,9 @@ fn summarize(outcome: &Outcome, live: &Live) {
     };
     let left = match outcome.left {
         0 => String::new(),
-        n => format!(", {n} not printed"),
+        n => format!(", {n} not {verb}"),
     };
-    live.say(&format!("{ended}: {} printed{left}, {} lost", events(outcome.events), outcome.lost()));
+    live.say(&format!("{ended}: {} {verb}{left}, {} lost", events(outcome.events), outcome.lost()));
     outcome.counts.iter().for_each(|counts| live.say(&line(counts)));
     if let Some(diagnosis) = &outcome.diagnosis {
         live.say(&format!("no event: {diagnosis}"));

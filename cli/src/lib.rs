@@ -9,37 +9,35 @@
 //! }
 //! ```
 //!
-//! This room may use every other; it decides nothing but words, streams and exit codes.
+//! This room may use every other; it decides nothing but words, streams and exit codes. What reads a stored trace works
+//! on any system, what traces on Linux.
 
 #![forbid(unsafe_code)]
 
 #[cfg(target_os = "linux")]
 mod collect;
+mod command;
 mod exit;
 #[cfg(target_os = "linux")]
 mod live;
+mod output;
+mod pager;
+mod progress;
 mod settings;
+mod stored;
 
 use std::process::ExitCode;
 
 pub use exit::Exit;
+use tracer_collectors as _;
 
 /// Runs tracer with the process's arguments; the exit code is one of [`Exit`].
-#[cfg(target_os = "linux")]
 pub fn main() -> ExitCode {
-    collect::main().into()
+    command::main().into()
 }
 
 /// Whether a command line (with the program's name in front) would be accepted: its options,
 /// profiles and probes are read, nothing is run. The error is what the user would be told.
-#[cfg(target_os = "linux")]
 pub fn check(arguments: &[&str]) -> Result<(), String> {
-    collect::check(arguments)
-}
-
-/// There is nothing yet that runs on other systems than Linux.
-#[cfg(not(target_os = "linux"))]
-pub fn main() -> ExitCode {
-    eprintln!("error: this version of tracer traces on Linux only");
-    Exit::Host.into()
+    command::check(arguments)
 }

@@ -6,11 +6,14 @@
 //! main function and the fragments' readers ([`compose`]). The result ([`Image`]) only has to be
 //! loaded; nothing here makes a system call.
 //!
-//! It may use `tracer-bpf`, `tracer-event` and `tracer-dsl` (which it does not need yet).
+//! The collectors that there are ([`Catalog`]) bring options of their own to the command line and profiles.
+//!
+//! It may use `tracer-bpf`, `tracer-event` and `tracer-dsl`.
 
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod catalog;
 mod driver;
 mod error;
 mod fragment;
@@ -23,6 +26,7 @@ mod shape;
 
 pub use arguments::{ArgType, Argument, Arguments, Origin};
 pub use aya_obj::btf::BtfFeatures;
+pub use catalog::{Catalog, CatalogError, option_name};
 pub use error::{ComposeError, FragmentError};
 pub use fragment::{Accessor, Build, Fragment, From, Reader, Want, Wants};
 pub use image::{Blame, Image, ImageMap, compose};

@@ -4,14 +4,11 @@
 use std::{io, path::PathBuf};
 
 use tracer_bpf::BtfError;
-use tracer_compose::{ComposeError, FragmentError};
+use tracer_compose::{CatalogError, ComposeError, FragmentError};
 use tracer_dsl::Diagnostics;
 use tracer_kernel::MapError;
 
-use crate::{
-    catalog::CatalogError,
-    types::{BtfFileError, TypesError},
-};
+use crate::types::{BtfFileError, TypesError};
 
 /// A failed run.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,6 @@
 #![cfg(target_os = "linux")]
 
 mod attached;
-mod catalog;
 mod command;
 mod error;
 mod ledger;
@@ -24,7 +23,6 @@ mod source;
 mod types;
 
 pub use attached::Counts;
-pub use catalog::{Catalog, CatalogError};
 pub use error::{Class, Error};
 pub use notice::Notice;
 pub use plan::{Plan, PlannedCondition, PlannedProbe};

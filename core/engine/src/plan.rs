@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tracer_compose::{Accessor, ArgType, Arguments, Fragment, From, Need, Reader};
+use tracer_compose::{Accessor, ArgType, Arguments, Catalog, Fragment, From, Need, Reader, option_name};
 use tracer_dsl::{
     Diagnostic, Diagnostics,
     filter::{Expr, Value},
@@ -14,7 +14,6 @@ use tracer_dsl::{
 use tracer_event::Kind;
 
 use crate::{
-    catalog::{Catalog, option_name},
     error::Error,
     request::{Request, Way},
     types::{Function, Types},

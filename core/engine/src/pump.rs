@@ -18,7 +18,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc::UnboundedSender;
 use tracer_event::{Clock, ClockSample, Context, Event, Probes, Session};
-use tracer_kernel::caps::keep_only;
+use tracer_kernel::{Capability, caps::keep_only};
 use tracer_trace::{Account, Loss, Sink};
 
 use crate::{attached::Counts, source::Source};
@@ -71,6 +71,8 @@ pub(crate) struct Parts<Y> {
     pub(crate) session: Session,
     pub(crate) show: Show,
     pub(crate) stop_after: Option<u64>,
+    /// Privileges that the sink needs: to make files in other people's folders and give them away.
+    pub(crate) keep: &'static [Capability],
     /// Whether events have stacks: names are read before the first one, which would wait for them.
     pub(crate) stacks: bool,
 }
@@ -95,7 +97,7 @@ impl Pump {
         thread::Builder::new().name("tracer-sink".to_owned()).spawn(move || {
             // Decoding what strangers sent needs no privilege. Failing to drop them is no reason
             // not to trace; without any there is nothing to drop.
-            let _ = keep_only(&[]);
+            let _ = keep_only(parts.keep);
             let word = work(parts, &shared, &waker, &words).map_or_else(Word::Failed, |()| Word::Finished);
             // Nobody listens when the run has given up waiting.
             let _ = words.send(word);

@@ -107,6 +107,7 @@ fn start(source: Box<Records>, sink: Notes, stop_after: Option<u64>) -> (Pump, U
         session: Session::default(),
         show: Show::default(),
         stop_after,
+        keep: &[],
         stacks: false,
     };
     (Pump::start(parts, sender).unwrap(), words)

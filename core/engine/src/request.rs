@@ -27,6 +27,8 @@ pub struct Request {
     pub ready_file: Option<PathBuf>,
     /// The only way of attaching, when one is forced.
     pub attach: Option<Way>,
+    /// Whether the output makes files while the run goes on.
+    pub new_files: bool,
     /// Bytes of the event ring.
     pub ring_size: Option<u32>,
     /// Events per second and probe at most.
@@ -73,6 +75,7 @@ impl Request {
             link_header: settings.flag("link-header"),
             utc: settings.flag("utc"),
             btf: settings.paths("btf").to_vec(),
+            new_files: settings.text("out-rotate").is_some(),
             ready_file: settings.path("ready-file").map(PathBuf::from),
             attach: match settings.text("attach") {
                 Some("fentry") => Some(Way::Fentry),

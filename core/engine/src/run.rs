@@ -9,6 +9,7 @@ use std::{
 };
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tracer_compose::Catalog;
 use tracer_dsl::Diagnostics;
 use tracer_event::{Probes, Session, Symbol};
 use tracer_kernel::{
@@ -19,7 +20,6 @@ use tracer_trace::Sink;
 
 use crate::{
     attached::{Attached, Counts},
-    catalog::Catalog,
     command::RunningCommand,
     error::Error,
     ledger::Ledger,
@@ -219,6 +219,7 @@ impl<'a> Flow<'a> {
             session: session(attached.probes()),
             show: Show { link_header: request.link_header, utc: request.utc },
             stop_after: request.stop_after,
+            keep: if request.new_files { &[Capability::DacOverride, Capability::Chown] } else { &[] },
             stacks: request.probes.iter().any(|p| p.value.stack),
         };
         let pump = Pump::start(parts, sender);

@@ -11,6 +11,10 @@ use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabiliti
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Capability {
+    /// Giving files away.
+    Chown = 0,
+    /// Files and folders whatever their permissions say.
+    DacOverride = 1,
     /// Network configuration: nftables, namespaces' sockets.
     NetAdmin = 12,
     /// Everything not split off; BTF objects by id, setns, statistics.
@@ -41,7 +45,9 @@ pub fn keep_only(needed: &[Capability]) -> io::Result<()> {
 
 impl Capability {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Capability; 6] = [
+    pub const ALL: [Capability; 8] = [
+        Capability::Chown,
+        Capability::DacOverride,
         Capability::NetAdmin,
         Capability::SysAdmin,
         Capability::SysResource,
@@ -53,6 +59,8 @@ impl Capability {
     /// The kernel's name, such as `CAP_BPF`.
     pub fn name(self) -> &'static str {
         match self {
+            Capability::Chown => "CAP_CHOWN",
+            Capability::DacOverride => "CAP_DAC_OVERRIDE",
             Capability::NetAdmin => "CAP_NET_ADMIN",
             Capability::SysAdmin => "CAP_SYS_ADMIN",
             Capability::SysResource => "CAP_SYS_RESOURCE",

@@ -15,6 +15,7 @@ mod json;
 pub mod pcapng;
 mod sink;
 pub mod stats;
+mod tee;
 mod text;
 mod wall;
 
@@ -22,5 +23,6 @@ pub use json::{JsonRender, JsonSink};
 pub use pcapng::PcapngSink;
 pub use sink::Sink;
 pub use stats::StatsSink;
+pub use tee::Tee;
 pub use text::{TextRender, TextSink};
 pub use tracer_event::{Account, Loss};

@@ -1,10 +1,11 @@
 //! The collectors that there are, and the options that they bring.
 
-use tracer_compose::{Embedded, Fragment, FragmentError, ManifestOption};
 use tracer_dsl::{
     filter::FieldPath,
     option::{DefinitionError, OptionDef, OptionTable, SubCommand, ValueType},
 };
+
+use crate::{Embedded, Fragment, FragmentError, ManifestOption};
 
 /// All collectors known to this binary, by name.
 #[derive(Debug)]
@@ -102,7 +103,7 @@ impl Catalog {
 }
 
 /// How a collector's option is called on the command line.
-pub(crate) fn option_name(collector: &str, option: &ManifestOption) -> String {
+pub fn option_name(collector: &str, option: &ManifestOption) -> String {
     let own = || format!("{collector}-{}", option.name).replace('_', "-");
     option.flag.clone().unwrap_or_else(own)
 }

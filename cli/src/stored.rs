@@ -1,0 +1,308 @@
+//! The sub-commands that read a trace: `print`, `pcap`, `stats`, `schema`.
+
+use std::{
+    collections::BTreeSet,
+    io::{self, Write},
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use tracer_dsl::{
+    Diagnostic, Diagnostics,
+    option::{Located, Settings, SubCommand, TRACE},
+    probe::{Probe, ProbeKind},
+};
+use tracer_event::{ProbeInfo, Schema, Tag, json};
+use tracer_trace::{
+    JsonRender, StatsSink, TextRender,
+    file::{Damage, OpenError, Render, Replay, ReplayError, Show, Trace},
+    stats::{ReportOptions, UnknownTable},
+};
+
+use crate::{
+    exit::Exit,
+    output::{self, OutputError},
+    pager::Pager,
+    progress::Bar,
+};
+
+/// Why a command did not do what it was to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Something that the user wrote.
+    #[error("{0}")]
+    Usage(Diagnostics),
+    /// The trace.
+    #[error("{0}{}", hint(.0))]
+    Open(#[from] OpenError),
+    /// The file that is written.
+    #[error(transparent)]
+    Create(tracer_trace::file::CreateError),
+    /// On the way.
+    #[error(transparent)]
+    Replay(ReplayError),
+    /// Writing the rest.
+    #[error("cannot write: {0}")]
+    Write(io::Error),
+}
+
+impl Error {
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Error::Usage(_) => Exit::Usage,
+            _ => Exit::Failed,
+        }
+    }
+
+    /// What the user wrote wrongly, if that is it.
+    pub(crate) fn diagnostics(&self) -> Option<&Diagnostics> {
+        match self {
+            Error::Usage(diagnostics) => Some(diagnostics),
+            _ => None,
+        }
+    }
+}
+
+/// What to do about a trace that is not there.
+fn hint(error: &OpenError) -> String {
+    match error.missing() {
+        Some(path) if path == Path::new(TRACE) => {
+            "\n  = help: `tracer collect -o` writes it; another trace is named behind the sub-command".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+impl From<OutputError> for Error {
+    fn from(error: OutputError) -> Error {
+        match error {
+            OutputError::Usage(diagnostic) => Error::Usage((*diagnostic).into()),
+            OutputError::Create(error) => Error::Create(error),
+        }
+    }
+}
+
+impl From<UnknownTable> for Error {
+    fn from(error: UnknownTable) -> Error {
+        Error::Usage(Diagnostic::error(error.to_string()).into())
+    }
+}
+
+/// Whether a command line says all that its command needs.
+pub(crate) fn check(command: SubCommand, settings: &Settings) -> Result<(), String> {
+    match (command, settings.path("out")) {
+        (SubCommand::Pcap, None) => Err("`pcap` needs `-o FILE`".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// `tracer print`
+pub(crate) fn print(settings: &Settings) -> Result<Exit, Error> {
+    let trace = open(settings)?;
+    let render: &dyn Render = match settings.text("format") {
+        Some("json") => &JsonRender,
+        _ => &TextRender,
+    };
+    let mut pager = Pager::start(!settings.flag("no-pager"));
+    let (mut damages, mut bar) = (Damages::default(), Bar::new(true));
+    let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let mut out = pager.out();
+    let rendered = trace.render(threads, show(settings), render, &|_| true, &mut *out, &mut |damage| damages.take(damage), &mut |progress| {
+        bar.tell(progress);
+    });
+    let flushed = out.flush();
+    drop(out);
+    bar.end();
+    pager.end();
+    damages.tell();
+    match rendered {
+        Err(ReplayError::Sink(error)) => written(Err(error))?,
+        Err(error) => return Err(Error::Replay(error)),
+        Ok(_) => written(flushed)?,
+    }
+    Ok(damages.exit())
+}
+
+/// `tracer pcap`
+pub(crate) fn pcap(settings: &Settings) -> Result<Exit, Error> {
+    let trace = open(settings)?;
+    let probes = settings.probes("probe");
+    for probe in probes {
+        known(&trace, probe)?;
+    }
+    let (mut sink, path, counts) = output::of_pcap(settings)?;
+    let (mut damages, mut bar) = (Damages::default(), Bar::new(false));
+    let replayed = trace.replay_with(
+        &mut *sink,
+        Replay {
+            show: show(settings),
+            select: &mut |event| probes.is_empty() || probes.iter().any(|probe| is_of(&probe.value, event.probe)),
+            report: &mut |damage| damages.take(damage),
+            progress: &mut |progress| bar.tell(progress),
+        },
+    );
+    bar.end();
+    damages.tell();
+    match replayed {
+        Err(ReplayError::Sink(error)) => written(Err(error))?,
+        Err(error) => return Err(Error::Replay(error)),
+        Ok(_) => written(sink.finish())?,
+    }
+    let to_stdout = path == Path::new("-");
+    let place = if to_stdout { String::new() } else { format!(" to {}", path.display()) };
+    say(&format!("{}{place}", packets(&counts)));
+    Ok(damages.exit())
+}
+
+/// What became of the events of a capture file.
+pub(crate) fn packets(counts: &tracer_trace::pcapng::Counts) -> String {
+    let skipped = counts.skipped();
+    let mut text = match counts.packets() {
+        1 => "1 packet written".to_owned(),
+        n => format!("{n} packets written"),
+    };
+    let mut add = |n: u64, what: &str| {
+        if n > 0 {
+            text += &format!(", {n} {what}");
+        }
+    };
+    add(skipped.without_packet, "events left out because they have no packet");
+    add(skipped.other_link, "left out because a capture file has no name for their link layer");
+    add(skipped.cut_text, "comments cut");
+    add(skipped.long_json, "without their JSON, which is too long");
+    text
+}
+
+/// `tracer stats`
+pub(crate) fn stats(settings: &Settings) -> Result<Exit, Error> {
+    let trace = open(settings)?;
+    let (mut damages, mut bar) = (Damages::default(), Bar::new(false));
+    let mut sink = StatsSink::new();
+    let replayed = trace.replay_with(
+        &mut sink,
+        Replay {
+            show: show(settings),
+            select: &mut |_| true,
+            report: &mut |damage| damages.take(damage),
+            progress: &mut |progress| bar.tell(progress),
+        },
+    );
+    bar.end();
+    damages.tell();
+    replayed.map_err(Error::Replay)?;
+    let options = ReportOptions {
+        top: settings.integer("top").and_then(|n| usize::try_from(n).ok()).unwrap_or(10),
+        // The option table admits these words only.
+        order: settings.text("by").and_then(|by| by.parse().ok()).unwrap_or_default(),
+        tables: settings.words("table").iter().map(|word| word.value.clone()).collect(),
+    };
+    let report = sink.report(&options)?;
+    let text = match settings.text("format") {
+        Some("json") => report.to_json() + "\n",
+        _ => report.to_string(),
+    };
+    show_text(settings, &text)?;
+    Ok(damages.exit())
+}
+
+/// `tracer schema`
+pub(crate) fn schema(settings: &Settings) -> Result<Exit, Error> {
+    let trace = open(settings)?;
+    let mut names = BTreeSet::new();
+    let probes = &trace.session().probes;
+    let schemas: Vec<&Schema> = probes
+        .iter()
+        .flat_map(|probe| probe.layout.sections())
+        .map(|placed| &*placed.schema)
+        .filter(|schema| names.insert(schema.section()))
+        .collect();
+    let text = serde_json::to_string_pretty(&json::schema(schemas)).map_err(|e| Error::Write(e.into()))?;
+    written(io::stdout().lock().write_all(format!("{text}\n").as_bytes()))?;
+    Ok(Exit::Ok)
+}
+
+fn open(settings: &Settings) -> Result<Trace, Error> {
+    let path: PathBuf = settings.path("file").map_or_else(|| TRACE.into(), Path::to_owned);
+    Ok(Trace::open(&path)?)
+}
+
+fn show(settings: &Settings) -> Show {
+    Show { utc: settings.flag("utc"), link_header: settings.flag("link-header") }
+}
+
+fn show_text(settings: &Settings, text: &str) -> Result<(), Error> {
+    let mut pager = Pager::start(!settings.flag("no-pager"));
+    let result = pager.out().write_all(text.as_bytes());
+    pager.end();
+    written(result)
+}
+
+/// That nobody reads any more is an end like others.
+fn written(result: io::Result<()>) -> Result<(), Error> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Write(error)),
+        _ => Ok(()),
+    }
+}
+
+fn say(message: &str) {
+    let _ = io::stderr().lock().write_all(format!("tracer: {message}\n").as_bytes());
+}
+
+/// That a probe is in the trace.
+fn known(trace: &Trace, probe: &Located<Probe>) -> Result<(), Error> {
+    let probes = &trace.session().probes;
+    if probes.iter().any(|info| is_of(&probe.value, info)) {
+        return Ok(());
+    }
+    let there: Vec<String> = probes.iter().map(|info| format!("{}:{}", kind_of(info.tag).name(), info.name)).collect();
+    let found = Diagnostic::error(format!("the trace has no events of {}", probe.value))
+        .at(probe.source.clone())
+        .hint(format!("it was collected with {}", there.join(", ")));
+    Err(Error::Usage(found.into()))
+}
+
+/// Whether a probe of a trace is one that was asked for.
+fn is_of(probe: &Probe, info: &ProbeInfo) -> bool {
+    kind_of(info.tag) == probe.kind && probe.target.matches(&info.name)
+}
+
+fn kind_of(tag: Tag) -> ProbeKind {
+    match tag {
+        Tag::Kprobe => ProbeKind::Kprobe,
+        Tag::Kretprobe => ProbeKind::Kretprobe,
+        Tag::RawTracepoint => ProbeKind::RawTracepoint,
+        Tag::Fentry => ProbeKind::Fentry,
+        Tag::Fexit => ProbeKind::Fexit,
+    }
+}
+
+/// What could not be read, told once the output is complete: in the middle of it nobody would see it.
+#[derive(Default)]
+struct Damages {
+    told: Vec<String>,
+    more: usize,
+    incomplete: bool,
+}
+
+impl Damages {
+    /// More than this many are counted only.
+    const MAX: usize = 20;
+
+    fn take(&mut self, damage: Damage) {
+        self.incomplete |= damage.loses_events();
+        if self.told.len() < Damages::MAX { self.told.push(damage.to_string()) } else { self.more += 1 }
+    }
+
+    fn tell(&self) {
+        self.told.iter().for_each(|damage| say(damage));
+        if self.more > 0 {
+            say(&format!("and {} more places that could not be read", self.more));
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        if self.incomplete { Exit::Failed } else { Exit::Ok }
+    }
+}
