@@ -8,6 +8,7 @@
 //!   TEXT OF A SECTION
 //! ```
 
+use std::collections::HashMap;
 use std::fmt::{self, Write};
 
 use crate::template::{Group, Need, Piece};
@@ -23,6 +24,44 @@ pub fn write(out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
     write_stack(out, event)?;
     write_packet_line(out, event)?;
     write_lines(out, event)
+}
+
+/// The texts of stacks that were printed before. Most events have the stack of an earlier one, and its frames are half of
+/// an event's text.
+///
+/// For events of one session, whose addresses have the same names all the time.
+#[derive(Debug, Default)]
+pub struct Stacks(HashMap<u16, HashMap<Vec<u8>, String>>);
+
+impl Stacks {
+    /// Stacks of a probe that are kept at most.
+    const MOST: usize = 4096;
+
+    /// Prints an event as [`write`] does.
+    ///
+    /// # Errors
+    ///
+    /// Only those of `out`.
+    pub fn write(&mut self, out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
+        write_head(out, event)?;
+        let header = event.record.header();
+        let bytes = event.record.bytes();
+        let stack = &bytes[bytes.len().saturating_sub(header.stack as usize)..];
+        let known = self.0.entry(header.probe).or_default();
+        match known.get(stack) {
+            Some(text) => out.write_str(text)?,
+            None => {
+                let mut text = String::new();
+                write_stack(&mut text, event)?;
+                out.write_str(&text)?;
+                if known.len() < Stacks::MOST {
+                    known.insert(stack.to_owned(), text);
+                }
+            }
+        }
+        write_packet_line(out, event)?;
+        write_lines(out, event)
+    }
 }
 
 fn write_head(out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use tracer_event::{Event, Session, text};
 
-use crate::file::Render;
+use crate::file::{Render, RenderBlock};
 use crate::{Loss, Sink};
 
 /// Writes events as text, see [`tracer_event::text`].
@@ -63,13 +63,23 @@ impl<W: Write> Sink for TextSink<W> {
 pub struct TextRender;
 
 impl Render for TextRender {
-    fn event(&self, event: &Event<'_>, out: &mut String) -> bool {
+    fn block(&self) -> Box<dyn RenderBlock + '_> {
+        Box::<TextBlock>::default()
+    }
+}
+
+/// Of one block all events have one session, so that a stack has one text.
+#[derive(Default)]
+struct TextBlock(text::Stacks);
+
+impl RenderBlock for TextBlock {
+    fn event(&mut self, event: &Event<'_>, out: &mut String) -> bool {
         // Only the output can fail, and this one cannot.
-        let _ = text::write(out, event);
+        let _ = self.0.write(out, event);
         true
     }
 
-    fn loss(&self, loss: &Loss<'_>, out: &mut String) {
+    fn loss(&mut self, loss: &Loss<'_>, out: &mut String) {
         let _ = write_loss(out, loss);
     }
 }

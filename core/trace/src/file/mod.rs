@@ -29,7 +29,7 @@ mod writer;
 pub use create::{CreateError, create};
 pub use damage::{BlockProblem, Damage, Flaw};
 pub use reader::{OpenError, Totals, Trace};
-pub use render::Render;
+pub use render::{Render, RenderBlock};
 pub use replay::{Progress, Replay, ReplayError, Replayed, Show};
 pub use rotate::RotatingSink;
 pub use rotation::{Rotation, RotationError};

@@ -22,13 +22,10 @@ use super::replay::{Progress, Receiver, ReplayError, Replayed, Show, walk};
 use super::scan::Block;
 use super::state::{Decoded, Entry, State};
 
-/// What turns events into text, in several threads at once.
+/// What turns a trace into text.
 pub trait Render: Sync {
-    /// Adds an event; `false`: it is not one of those wanted, and nothing was added.
-    fn event(&self, event: &Event<'_>, out: &mut String) -> bool;
-
-    /// Adds a loss.
-    fn loss(&self, loss: &Loss<'_>, out: &mut String);
+    /// What renders the next block's events. It may remember what it has seen in the block.
+    fn block(&self) -> Box<dyn RenderBlock + '_>;
 
     /// Adds what stands before the events of a session.
     fn begin(&self, session: &Session, out: &mut String) {
@@ -44,6 +41,15 @@ pub trait Render: Sync {
     fn account(&self, accounts: &[Account], out: &mut String) {
         let _ = (accounts, out);
     }
+}
+
+/// What turns a block's events into text, in a thread of its own.
+pub trait RenderBlock {
+    /// Adds an event; `false`: it is not one of those wanted, and nothing was added.
+    fn event(&mut self, event: &Event<'_>, out: &mut String) -> bool;
+
+    /// Adds a loss.
+    fn loss(&mut self, loss: &Loss<'_>, out: &mut String);
 }
 
 impl Trace {
@@ -144,6 +150,7 @@ impl Job {
     fn work(self, show: Show, render: &dyn Render) {
         let Job { state, block, pieces } = self;
         let (mut text, mut selected) = (String::new(), 0);
+        let mut render = render.block();
         let decoded = state.decode(block, show, |entry| {
             match entry {
                 Entry::Event(event) => selected += u64::from(render.event(event, &mut text)),

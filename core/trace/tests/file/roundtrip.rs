@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
 use tracer_event::{Session, sample};
-use tracer_trace::file::{Progress, Replay, Show, Trace, TraceSink};
-use tracer_trace::{Loss, Sink, TextRender, TextSink};
+use tracer_trace::file::{Progress, Render, RenderBlock, Replay, Show, Trace, TraceSink};
+use tracer_trace::{Sink, TextRender, TextSink};
 
 use crate::common::{Both, Folder, Memory, block, blocks, feed, read, run, trace};
 use crate::traffic::{Mix, Names, Traffic};
@@ -82,11 +82,10 @@ fn a_reader_that_goes_away_ends_the_rendering() {
 #[should_panic(expected = "a scoped thread panicked")]
 fn a_renderer_that_panics_blocks_nobody() {
     struct Panics;
-    impl tracer_trace::file::Render for Panics {
-        fn event(&self, _: &tracer_event::Event<'_>, _: &mut String) -> bool {
+    impl Render for Panics {
+        fn block(&self) -> Box<dyn RenderBlock + '_> {
             panic!("on purpose")
         }
-        fn loss(&self, _: &Loss<'_>, _: &mut String) {}
     }
     let folder = Folder::new();
     let trace = Trace::open(&folder.file("t", &trace(60_000).0)).unwrap();
@@ -136,7 +135,7 @@ fn sessions_may_follow_each_other_in_one_file() {
     run(&mut sinks, 70);
     let other = Session { host: "other".into(), ..Traffic::new(Mix::Scans).session() };
     sinks.each(|sink| sink.begin(&other));
-    feed(&mut sinks, &mut Traffic::new(Mix::Payload), 70, &sample::Names);
+    feed(&mut sinks, &mut Traffic::new(Mix::Payload), 70, 64, &sample::Names);
     sink.finish().unwrap();
     let (back, damages) = read(&folder.file("t", &bytes)).unwrap();
     assert_eq!(damages, []);
@@ -171,7 +170,7 @@ fn blocks_are_written_by_size_and_age_not_by_flushes() {
     sink.begin(&traffic.session()).unwrap();
     let front = sink.written();
     let mut sinks = Both(&mut sink, &mut memory);
-    feed(&mut sinks, &mut traffic, 60, &Names);
+    feed(&mut sinks, &mut traffic, 60, 64, &Names);
     let one_clock = sink.written() - front;
     assert!(one_clock < 200, "{one_clock} bytes, though it was flushed three times");
     std::thread::sleep(std::time::Duration::from_millis(1_050));
