@@ -175,7 +175,7 @@ fn open(path: &Path) -> Result<Scanner<File>, OpenError> {
         None => Err(OpenError::Header(path.to_owned())),
         Some(header) => match block::version(header) {
             None => Err(OpenError::Header(path.to_owned())),
-            Some(version) if version > block::VERSION => {
+            Some(version) if !block::VERSIONS.contains(&version) => {
                 Err(OpenError::Version { file: path.to_owned(), version })
             }
             Some(_) => Ok(Scanner::new(file, FILE_HEADER as u64)),

@@ -80,7 +80,7 @@ impl RotatingSink {
         self.next += 1;
         self.part.number += 1;
         let file = create(&self.path).map_err(io::Error::other)?;
-        self.sink = Box::new(TraceSink::part(file, self.part.clone()));
+        *self.sink = TraceSink::part(file, self.part.clone());
         self.opened = Instant::now();
         self.sink.begin(&self.session)?;
         if let Some(sample) = self.clock {

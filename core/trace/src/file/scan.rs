@@ -66,7 +66,8 @@ impl<R: Read> Scanner<R> {
         }
         // Traces that were put together with `cat`.
         if self.rest().first_chunk::<FILE_HEADER>().is_some_and(|header| {
-            block::is_trace(header) && block::version(header).is_some_and(|version| version <= block::VERSION)
+            block::is_trace(header)
+                && block::version(header).is_some_and(|version| block::VERSIONS.contains(&version))
         }) {
             self.skip(FILE_HEADER);
             return self.next();

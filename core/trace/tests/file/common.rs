@@ -75,7 +75,11 @@ pub const ACCOUNT: Account =
 
 /// Events between two looks at the clocks, which are the ends of blocks: a short run has several as well.
 fn clock_each(events: usize) -> usize {
-    if events < 3_000 { 16 } else { 10_000 }
+    match events {
+        0..40 => 8,
+        40..3_000 => 16,
+        _ => 10_000,
+    }
 }
 
 /// Feeds sinks with a run of that many events, with clocks and losses in it and an account at its end.
@@ -94,7 +98,8 @@ pub fn feed(sinks: &mut Both<'_>, traffic: &mut Traffic, events: usize, each: us
     for i in 0..events {
         if i % each == 0 {
             let monotonic = 3_443_313_000_000 + i as u64 * 1_000;
-            let sample = ClockSample { monotonic, realtime: 1_700_000_000_000_000_000 + i as i64 };
+            let sample =
+                ClockSample { monotonic, realtime: 1_700_000_000_000_000_000 + i.cast_signed() as i64 };
             clock.add(sample);
             sinks.each(|sink| sink.clock(sample));
         }
