@@ -164,13 +164,27 @@ fn sink<W: Write + Send + 'static>(
     }
 }
 
-fn rotation(settings: &Settings, format: Format, file: Option<&Path>) -> Result<Option<Rotation>, OutputError> {
+fn rotation(
+    settings: &Settings,
+    format: Format,
+    file: Option<&Path>,
+) -> Result<Option<Rotation>, OutputError> {
     let Some(given) = settings.text("out-rotate") else { return Ok(None) };
     let rotation = given.parse().map_err(|error: tracer_trace::file::RotationError| {
-        usage(error.to_string(), "out-rotate", given, "write a size, a time span, and how many files to keep: 64M,10")
+        usage(
+            error.to_string(),
+            "out-rotate",
+            given,
+            "write a size, a time span, and how many files to keep: 64M,10",
+        )
     })?;
     if format != Format::Trace || file.is_none() {
-        return Err(usage("only a trace in a file can be rotated", "out-rotate", given, "write `-o FILE` too"));
+        return Err(usage(
+            "only a trace in a file can be rotated",
+            "out-rotate",
+            given,
+            "write `-o FILE` too",
+        ));
     }
     Ok(Some(rotation))
 }

@@ -33,7 +33,9 @@ impl Bar {
             let bar = ProgressBar::with_draw_target(Some(progress.total), ProgressDrawTarget::stderr());
             let style = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
             // The template is ours, and its words are indicatif's.
-            bar.with_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()))
+            bar.with_style(
+                ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            )
         });
         bar.set_position(progress.read);
     }

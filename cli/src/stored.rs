@@ -16,7 +16,7 @@ use tracer_dsl::{
 use tracer_event::{ProbeInfo, Schema, Tag, json};
 use tracer_trace::{
     JsonRender, StatsSink, TextRender,
-    file::{Damage, OpenError, Render, Replay, ReplayError, Show, Trace},
+    file::{Damage, OpenError, Render, Rendering, Replay, ReplayError, Show, Trace},
     stats::{ReportOptions, UnknownTable},
 };
 
@@ -34,8 +34,11 @@ pub(crate) enum Error {
     #[error("{0}")]
     Usage(Diagnostics),
     /// The trace.
-    #[error("{0}{}", hint(.0))]
-    Open(#[from] OpenError),
+    #[error("{error}{}", hint(error))]
+    Open {
+        /// Why it cannot be read.
+        error: OpenError,
+    },
     /// The file that is written.
     #[error(transparent)]
     Create(tracer_trace::file::CreateError),
@@ -68,7 +71,8 @@ impl Error {
 fn hint(error: &OpenError) -> String {
     match error.missing() {
         Some(path) if path == Path::new(TRACE) => {
-            "\n  = help: `tracer collect -o` writes it; another trace is named behind the sub-command".to_owned()
+            "\n  = help: `tracer collect -o` writes it; another trace is named behind the sub-command"
+                .to_owned()
         }
         _ => String::new(),
     }
@@ -108,9 +112,10 @@ pub(crate) fn print(settings: &Settings) -> Result<Exit, Error> {
     let (mut damages, mut bar) = (Damages::default(), Bar::new(true));
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let mut out = pager.out();
-    let rendered = trace.render(threads, show(settings), render, &|_| true, &mut *out, &mut |damage| damages.take(damage), &mut |progress| {
-        bar.tell(progress);
-    });
+    let rendering = Rendering { threads, show: show(settings), select: &|_| true };
+    let mut report = |damage| damages.take(&damage);
+    let rendered =
+        trace.render(render, rendering, &mut *out, &mut report, &mut |progress| bar.tell(progress));
     let flushed = out.flush();
     drop(out);
     bar.end();
@@ -137,8 +142,10 @@ pub(crate) fn pcap(settings: &Settings) -> Result<Exit, Error> {
         &mut *sink,
         Replay {
             show: show(settings),
-            select: &mut |event| probes.is_empty() || probes.iter().any(|probe| is_of(&probe.value, event.probe)),
-            report: &mut |damage| damages.take(damage),
+            select: &mut |event| {
+                probes.is_empty() || probes.iter().any(|probe| is_of(&probe.value, event.probe))
+            },
+            report: &mut |damage| damages.take(&damage),
             progress: &mut |progress| bar.tell(progress),
         },
     );
@@ -184,7 +191,7 @@ pub(crate) fn stats(settings: &Settings) -> Result<Exit, Error> {
         Replay {
             show: show(settings),
             select: &mut |_| true,
-            report: &mut |damage| damages.take(damage),
+            report: &mut |damage| damages.take(&damage),
             progress: &mut |progress| bar.tell(progress),
         },
     );
@@ -224,7 +231,7 @@ pub(crate) fn schema(settings: &Settings) -> Result<Exit, Error> {
 
 fn open(settings: &Settings) -> Result<Trace, Error> {
     let path: PathBuf = settings.path("file").map_or_else(|| TRACE.into(), Path::to_owned);
-    Ok(Trace::open(&path)?)
+    Trace::open(&path).map_err(|error| Error::Open { error })
 }
 
 fn show(settings: &Settings) -> Show {
@@ -256,7 +263,8 @@ fn known(trace: &Trace, probe: &Located<Probe>) -> Result<(), Error> {
     if probes.iter().any(|info| is_of(&probe.value, info)) {
         return Ok(());
     }
-    let there: Vec<String> = probes.iter().map(|info| format!("{}:{}", kind_of(info.tag).name(), info.name)).collect();
+    let there: Vec<String> =
+        probes.iter().map(|info| format!("{}:{}", kind_of(info.tag).name(), info.name)).collect();
     let found = Diagnostic::error(format!("the trace has no events of {}", probe.value))
         .at(probe.source.clone())
         .hint(format!("it was collected with {}", there.join(", ")));
@@ -290,7 +298,7 @@ impl Damages {
     /// More than this many are counted only.
     const MAX: usize = 20;
 
-    fn take(&mut self, damage: Damage) {
+    fn take(&mut self, damage: &Damage) {
         self.incomplete |= damage.loses_events();
         if self.told.len() < Damages::MAX { self.told.push(damage.to_string()) } else { self.more += 1 }
     }

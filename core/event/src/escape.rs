@@ -9,6 +9,10 @@ pub struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nearly every name is plain, and is written as a whole.
+        if self.0.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\') {
+            return f.write_str(self.0);
+        }
         for c in self.0.chars() {
             match c {
                 '\\' => f.write_str("\\\\")?,

@@ -2,11 +2,15 @@
 //! header of a block has a checksum of its own, so that its length can be believed, and a mark, so that the next block
 //! is found where one cannot.
 
+use std::ops::RangeInclusive;
+
 /// What every trace begins with. The first byte is no ASCII and the last a newline, so that what was sent as text and
 /// harmed by it is recognised.
 pub(super) const MAGIC: [u8; 8] = *b"\x89tracer\n";
-/// The version of the format that is written; the highest that is read.
+/// The version of the format that is written.
 pub(super) const VERSION: u32 = 0;
+/// The versions that are read.
+pub(super) const VERSIONS: RangeInclusive<u32> = 0..=VERSION;
 /// Bytes of a file header: magic, `u32` version, `u32` checksum of both.
 pub(super) const FILE_HEADER: usize = 16;
 /// What every block begins with.

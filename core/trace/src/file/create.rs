@@ -2,18 +2,23 @@
 //! the place of nothing but a trace.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek};
+use std::io::{self, Read};
 use std::os::unix::fs::{OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use super::block::{self, MAGIC};
+use super::block::MAGIC;
 
 /// Why a trace cannot be written to a place.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
     /// It is somebody's file.
-    #[error("{} is not a trace and is not overwritten; name another file, or remove it first", .0.display())]
-    NotATrace(PathBuf),
+    #[error("{} is not {wanted} and is not overwritten; name another file, or remove it first", file.display())]
+    Other {
+        /// Which.
+        file: PathBuf,
+        /// What it would have to be.
+        wanted: &'static str,
+    },
     /// The file cannot be made or opened.
     #[error("cannot write {}: {error}", file.display())]
     Open {
@@ -37,45 +42,43 @@ pub enum CreateError {
     NotAFile(PathBuf),
 }
 
-/// Opens a file to write a trace to. A new one has mode 0600 and belongs to the user behind sudo. One that is there is
-/// replaced if it is a trace or empty, and keeps its owner and mode. Links are followed; pipes and devices are
-/// opened as they are.
-///
-/// # Errors
-///
-/// A file that is something else than a trace, which is left as it is, and whatever keeps a file from being opened.
-pub fn create(path: &Path) -> Result<File, CreateError> {
-    let open = |error| CreateError::Open { file: path.to_owned(), error };
+/// Opens a file to write to, and says whether it was made. A new one has mode 0600 and belongs to the user behind sudo.
+/// One that is there is to be replaced if its first bytes are those that `is_replaced` takes, and keeps its owner
+/// and mode; it is not emptied. Links are followed; pipes and devices are opened as they are.
+pub(super) fn open(
+    path: &Path,
+    is_replaced: &dyn Fn(&[u8]) -> bool,
+    wanted: &'static str,
+) -> Result<(File, bool), CreateError> {
+    let failed = |error| CreateError::Open { file: path.to_owned(), error };
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600);
     match options.clone().create_new(true).open(path) {
         Ok(file) => {
             give(&file, path)?;
-            return Ok(file);
+            return Ok((file, true));
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(open(error)),
+        Err(error) => return Err(failed(error)),
     }
     match fs::metadata(path) {
-        Ok(there) if !there.is_file() => return options.open(path).map_err(open),
+        Ok(there) if !there.is_file() => return options.open(path).map(|file| (file, false)).map_err(failed),
         Ok(_) => {}
         // A link to nothing yet.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let file = options.create(true).open(path).map_err(open)?;
+            let file = options.create(true).open(path).map_err(failed)?;
             give(&file, path)?;
-            return Ok(file);
+            return Ok((file, true));
         }
-        Err(error) => return Err(open(error)),
+        Err(error) => return Err(failed(error)),
     }
-    let mut file = options.read(true).open(path).map_err(open)?;
+    let mut file = options.read(true).open(path).map_err(failed)?;
     let mut start = Vec::new();
-    (&mut file).take(MAGIC.len() as u64).read_to_end(&mut start).map_err(open)?;
-    // One that was cut inside the magic is a trace that could not be begun.
-    if !block::is_trace(&start) && !MAGIC.starts_with(&start) {
-        return Err(CreateError::NotATrace(path.to_owned()));
+    (&mut file).take(MAGIC.len() as u64).read_to_end(&mut start).map_err(failed)?;
+    if !is_replaced(&start) {
+        return Err(CreateError::Other { file: path.to_owned(), wanted });
     }
-    file.set_len(0).and_then(|()| file.rewind()).map_err(open)?;
-    Ok(file)
+    Ok((file, false))
 }
 
 /// Gives a new file to the user who called sudo.

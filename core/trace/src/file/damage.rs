@@ -79,6 +79,20 @@ pub enum BlockProblem {
 }
 
 impl Damage {
+    /// Whether events may be missing because of it that were in the file once. A file without an end block may still be
+    /// written to, and what is unknown is shown nevertheless.
+    pub fn loses_events(&self) -> bool {
+        match self.flaw {
+            Flaw::Cut { .. }
+            | Flaw::CutHeader { .. }
+            | Flaw::Block { .. }
+            | Flaw::Skipped { .. }
+            | Flaw::Records { .. }
+            | Flaw::Gap { .. } => true,
+            Flaw::NoEnd { .. } | Flaw::Unknown { .. } | Flaw::Symbols { .. } => false,
+        }
+    }
+
     pub(super) fn new(file: &Path, flaw: Flaw) -> Damage {
         Damage { file: file.to_owned(), flaw }
     }

@@ -61,7 +61,7 @@ impl Packer {
     /// A record that is not made of whole words, or too large to be read back.
     pub(super) fn record(&mut self, record: &[u8], stack: usize) -> Result<bool, Unpackable> {
         let (words, rest) = record.as_chunks::<8>();
-        if !rest.is_empty() || record.len() > RECORD || stack % 8 != 0 || stack > record.len() {
+        if !rest.is_empty() || record.len() > RECORD || !stack.is_multiple_of(8) || stack > record.len() {
             return Err(Unpackable { bytes: record.len() });
         }
         let (body, stack) = words.split_at(words.len() - stack / 8);
@@ -196,7 +196,7 @@ fn put_difference(masks: &mut Vec<u8>, bytes: &mut Vec<u8>, old: &mut [[u8; 8]],
 fn nonzero_bytes(word: u64) -> u8 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     // The high bit of each byte: whether any of its bits is set.
-    let high = ((word & LOW) + LOW | word) & !LOW;
+    let high = (((word & LOW) + LOW) | word) & !LOW;
     // Gathers the eight bits in the highest byte; no two products meet in one bit.
     ((high >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
 }

@@ -86,6 +86,16 @@ pub enum OpenError {
     Probes(ReplayError),
 }
 
+impl OpenError {
+    /// The file, if it is just not there.
+    pub fn missing(&self) -> Option<&Path> {
+        match self {
+            OpenError::Read { file, error } if error.kind() == io::ErrorKind::NotFound => Some(file),
+            _ => None,
+        }
+    }
+}
+
 impl Trace {
     /// Opens the trace at `path`, and finds the older files of the same run, if it was rotated. A file that was set
     /// aside by rotation can be read by its own name; it is then read alone.
@@ -175,7 +185,7 @@ fn open(path: &Path) -> Result<Scanner<File>, OpenError> {
         None => Err(OpenError::Header(path.to_owned())),
         Some(header) => match block::version(header) {
             None => Err(OpenError::Header(path.to_owned())),
-            Some(version) if version > block::VERSION => {
+            Some(version) if !block::VERSIONS.contains(&version) => {
                 Err(OpenError::Version { file: path.to_owned(), version })
             }
             Some(_) => Ok(Scanner::new(file, FILE_HEADER as u64)),

@@ -52,11 +52,22 @@ pub trait Worker {
     fn loss(&mut self, loss: &Loss<'_>, context: &Context<'_>, out: &mut String);
 }
 
+/// How a trace is rendered.
+#[derive(Clone, Copy)]
+pub struct Rendering<'a> {
+    /// How many blocks are worked on at once.
+    pub threads: NonZeroUsize,
+    /// How events are shown.
+    pub show: Show,
+    /// Which events are.
+    pub select: Select<'a>,
+}
+
 /// Which events are wanted.
 pub type Select<'a> = &'a (dyn Fn(&Event<'_>) -> bool + Sync);
 
 impl Trace {
-    /// Renders all that is in the trace with that many threads, and writes it to `out`, which needs no buffer of its own.
+    /// Renders all that is in the trace, and writes it to `out`, which needs no buffer of its own.
     /// It is not flushed.
     ///
     /// # Errors
@@ -68,14 +79,13 @@ impl Trace {
     /// Where `render` does.
     pub fn render(
         &self,
-        threads: NonZeroUsize,
-        show: Show,
         render: &dyn Render,
-        select: Select<'_>,
+        rendering: Rendering<'_>,
         out: &mut dyn Write,
         report: &mut dyn FnMut(Damage),
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Replayed, ReplayError> {
+        let Rendering { threads, show, select } = rendering;
         let (jobs, queue) = channel::<Job>();
         let queue = Queue(Mutex::new(Some(queue)));
         let mut damages = 0;

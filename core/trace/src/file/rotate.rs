@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -13,8 +13,9 @@ use tracer_event::{ClockSample, Event, Session};
 
 use crate::{Account, Loss, Sink};
 
-use super::create::{CreateError, create};
+use super::create::CreateError;
 use super::meta::Part;
+use super::out::OutFile;
 use super::reader;
 use super::rotation::Rotation;
 use super::writer::{TraceSink, new_run};
@@ -25,7 +26,7 @@ pub struct RotatingSink {
     path: PathBuf,
     rotation: Rotation,
     part: Part,
-    sink: Box<TraceSink<File>>,
+    sink: Box<TraceSink<OutFile>>,
     opened: Instant,
     session: Session,
     clock: Option<ClockSample>,
@@ -33,35 +34,40 @@ pub struct RotatingSink {
     next: u64,
     /// What was set aside in this run and not deleted yet, oldest first; empty where all is kept.
     aside: VecDeque<PathBuf>,
+    /// What an earlier run set aside, and what goes when this one begins.
+    replaced: Vec<PathBuf>,
 }
 
 impl RotatingSink {
-    /// Writes to `path`, as [`create`] does. The files that an earlier run set aside are deleted together with the
-    /// trace that they belong to; all others are left alone, and their numbers are not given again.
+    /// Writes to `path`, as [`OutFile::trace`] does. The files that an earlier run set aside are deleted together with
+    /// the trace that they belong to, once this one begins; all others are left alone, and their numbers are not given
+    /// again.
     ///
     /// # Errors
     ///
-    /// Those of [`create`], and what is no regular file.
+    /// Those of [`OutFile::trace`], and what is no regular file.
     pub fn create(path: &Path, rotation: Rotation) -> Result<RotatingSink, CreateError> {
         let open = |error| CreateError::Open { file: path.to_owned(), error };
         if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
             return Err(CreateError::NotAFile(path.to_owned()));
         }
         let replaced = reader::meta(path).map(|meta| meta.part.run).filter(|run| !run.is_empty());
-        let file = create(path)?;
+        let file = OutFile::trace(path)?;
         // Files are set aside beside the file, not beside a link to it.
         let path = fs::canonicalize(path).map_err(open)?;
-        let mut next = 1;
+        let (mut next, mut goes) = (1, Vec::new());
         for (number, file) in numbered(&path).map_err(open)? {
             let is_replaced = replaced.is_some() && reader::meta(&file).map(|meta| meta.part.run) == replaced;
-            if !is_replaced || fs::remove_file(&file).is_err() {
+            if is_replaced {
+                goes.push(file);
+            } else {
                 next = next.max(number.saturating_add(1));
             }
         }
         let part = Part { run: new_run(), number: 0 };
         let sink = Box::new(TraceSink::part(file, part.clone()));
         let (opened, session, clock, aside) = (Instant::now(), Session::default(), None, VecDeque::new());
-        Ok(RotatingSink { path, rotation, part, sink, opened, session, clock, next, aside })
+        Ok(RotatingSink { path, rotation, part, sink, opened, session, clock, next, aside, replaced: goes })
     }
 
     /// Begins a new file if it is time to.
@@ -79,8 +85,8 @@ impl RotatingSink {
         fs::rename(&self.path, &aside)?;
         self.next += 1;
         self.part.number += 1;
-        let file = create(&self.path).map_err(io::Error::other)?;
-        self.sink = Box::new(TraceSink::part(file, self.part.clone()));
+        let file = OutFile::trace(&self.path).map_err(io::Error::other)?;
+        *self.sink = TraceSink::part(file, self.part.clone());
         self.opened = Instant::now();
         self.sink.begin(&self.session)?;
         if let Some(sample) = self.clock {
@@ -103,6 +109,12 @@ impl RotatingSink {
 
 impl Sink for RotatingSink {
     fn begin(&mut self, session: &Session) -> io::Result<()> {
+        for file in self.replaced.drain(..) {
+            // Whatever cannot be deleted is of another run, and is not read as part of this one.
+            if fs::remove_file(&file).is_err() && file.exists() {
+                self.next = self.next.max(number_of(&self.path, &file).saturating_add(1));
+            }
+        }
         self.session = session.clone();
         self.clock = None;
         self.sink.begin(session)
@@ -137,6 +149,12 @@ impl Sink for RotatingSink {
     fn finish(self: Box<Self>) -> io::Result<()> {
         self.sink.finish()
     }
+}
+
+/// The number that a file beside `path` is called by.
+fn number_of(path: &Path, file: &Path) -> u64 {
+    let all = numbered(path).unwrap_or_default();
+    all.into_iter().find(|(_, known)| known == file).map_or(0, |(number, _)| number)
 }
 
 /// The files beside `path` that are called as it and a number, with their numbers, in ascending order.

@@ -6,6 +6,9 @@ use std::io::{self, Read};
 use super::block::{self, FILE_HEADER, HEADER, Header, Kind, MARK};
 use super::damage::{BlockProblem, Flaw};
 
+/// Bytes that are read at once.
+const CHUNK: usize = 16 << 10;
+
 /// Reads blocks.
 #[derive(Debug)]
 pub(super) struct Scanner<R> {
@@ -37,9 +40,6 @@ pub(super) struct Block {
 }
 
 impl<R: Read> Scanner<R> {
-    /// Bytes that are read at once.
-    const CHUNK: usize = 64 << 10;
-
     /// Of an input whose first byte is at `offset` in its file.
     pub(super) fn new(input: R, offset: u64) -> Scanner<R> {
         Scanner { input, ahead: Vec::new(), used: 0, offset, at_end: false, is_ended: false }
@@ -66,7 +66,8 @@ impl<R: Read> Scanner<R> {
         }
         // Traces that were put together with `cat`.
         if self.rest().first_chunk::<FILE_HEADER>().is_some_and(|header| {
-            block::is_trace(header) && block::version(header).is_some_and(|version| version <= block::VERSION)
+            block::is_trace(header)
+                && block::version(header).is_some_and(|version| block::VERSIONS.contains(&version))
         }) {
             self.skip(FILE_HEADER);
             return self.next();
@@ -137,7 +138,7 @@ impl<R: Read> Scanner<R> {
             self.ahead.drain(..self.used);
             self.used = 0;
             let len = self.ahead.len();
-            self.ahead.resize(len + Self::CHUNK, 0);
+            self.ahead.resize(len + CHUNK, 0);
             let read = self.input.read(&mut self.ahead[len..]);
             self.ahead.truncate(len + *read.as_ref().unwrap_or(&0));
             match read {
@@ -155,12 +156,12 @@ impl<R: Read> Scanner<R> {
 mod tests {
     use super::*;
 
-    /// Gives one byte at a time.
+    /// Gives a few bytes at a time.
     struct Slow<'a>(&'a [u8]);
 
     impl Read for Slow<'_> {
         fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-            let len = self.0.len().min(1);
+            let len = self.0.len().min(out.len()).min(3);
             out[..len].copy_from_slice(&self.0[..len]);
             self.0 = &self.0[len..];
             Ok(len)
@@ -239,8 +240,8 @@ mod tests {
                 ["clock 0", "29 bytes at offset 28 are no block and were skipped", "end 57"]
             );
         }
-        let noise = [&blocks()[..SECOND], &MARK, &[0; 100_000], &MARK, &MARK, &blocks()[SECOND..]].concat();
-        assert_eq!(found(&noise)[1], "100012 bytes at offset 28 are no block and were skipped");
+        let noise = [&blocks()[..SECOND], &MARK, &[0; 5_000], &MARK, &MARK, &blocks()[SECOND..]].concat();
+        assert_eq!(found(&noise)[1], "5012 bytes at offset 28 are no block and were skipped");
     }
 
     #[test]
@@ -254,6 +255,6 @@ mod tests {
         bytes[20..24].copy_from_slice(&checksum.to_le_bytes());
         let mut scanner = Scanner::new(&bytes[..], 0);
         assert!(matches!(scanner.next(), Ok(Some(Found::Flaw(Flaw::Cut { .. })))));
-        assert!(scanner.ahead.capacity() <= 2 * Scanner::<&[u8]>::CHUNK);
+        assert!(scanner.ahead.capacity() <= 2 * CHUNK);
     }
 }

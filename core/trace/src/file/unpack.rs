@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(packer.events(), 200);
         let mut payload = vec![];
         packer.take(&mut payload);
-        assert!(packer.is_empty() && packer.len() == 0);
+        assert!(packer.is_empty());
         (records, loss, payload)
     }
 

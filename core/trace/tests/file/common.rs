@@ -2,14 +2,20 @@
 
 use std::fs;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tracer_event::{Clock, ClockSample, Context, Event, Session, Symbols, text};
-use tracer_trace::file::{Damage, Show, Trace, TraceSink};
+use tracer_trace::file::{Damage, Rendering, Show, Trace, TraceSink};
 use tracer_trace::{Account, Loss, Sink};
 
 use crate::traffic::{Mix, Names, Traffic};
+
+/// All of a trace, in that many threads.
+pub fn rendering(threads: NonZeroUsize) -> Rendering<'static> {
+    Rendering { threads, show: Show::default(), select: &|_| true }
+}
 
 /// What a sink was told, one line each.
 #[derive(Default, Debug, Clone, PartialEq, Eq)]
@@ -37,7 +43,7 @@ impl Sink for Memory {
         let mut shown = String::new();
         text::write(&mut shown, event).unwrap();
         let clock = event.context.clock.realtime(event.record.header().time);
-        self.0.push(format!("event {clock:?} {:?} {shown}", event.record.bytes()));
+        self.0.push(format!("event {clock:?} {:x} {shown}", crc32c::crc32c(event.record.bytes())));
         Ok(())
     }
 
@@ -73,23 +79,33 @@ impl Both<'_> {
 pub const ACCOUNT: Account =
     Account { hits: 9, filtered: 3, limited: 1, delivered: 4, lost: 1, missed: Some(7) };
 
+/// Events between two looks at the clocks, which are the ends of blocks: a short run has several as well.
+fn clock_each(events: usize) -> usize {
+    match events {
+        0..40 => 8,
+        40..3_000 => 16,
+        _ => 10_000,
+    }
+}
+
 /// Feeds sinks with a run of that many events, with clocks and losses in it and an account at its end.
 pub fn run(sinks: &mut Both<'_>, events: usize) {
     let mut traffic = Traffic::new(Mix::Scans);
     let session = traffic.session();
     sinks.each(|sink| sink.begin(&session));
-    feed(sinks, &mut traffic, events, &Names);
+    feed(sinks, &mut traffic, events, clock_each(events), &Names);
     sinks.each(|sink| sink.account(&[ACCOUNT]));
 }
 
 /// The part of a run between its begin and its account.
-pub fn feed(sinks: &mut Both<'_>, traffic: &mut Traffic, events: usize, symbols: &dyn Symbols) {
+pub fn feed(sinks: &mut Both<'_>, traffic: &mut Traffic, events: usize, each: usize, symbols: &dyn Symbols) {
     let session = traffic.session();
     let mut clock = Clock::default();
     for i in 0..events {
-        if i % 64 == 0 {
+        if i % each == 0 {
             let monotonic = 3_443_313_000_000 + i as u64 * 1_000;
-            let sample = ClockSample { monotonic, realtime: 1_700_000_000_000_000_000 + i as i64 };
+            let sample =
+                ClockSample { monotonic, realtime: 1_700_000_000_000_000_000 + i.cast_signed() as i64 };
             clock.add(sample);
             sinks.each(|sink| sink.clock(sample));
         }
@@ -103,7 +119,7 @@ pub fn feed(sinks: &mut Both<'_>, traffic: &mut Traffic, events: usize, symbols:
             sinks.each(|sink| sink.loss(&loss));
         }
         sinks.each(|sink| sink.event(&event));
-        if i % 16 == 15 {
+        if i % 8 == 7 {
             sinks.each(|sink| sink.flush());
         }
     }

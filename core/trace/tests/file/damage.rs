@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 use tracer_trace::TextRender;
 use tracer_trace::file::{BlockProblem, Flaw, Show, Trace};
 
-use crate::common::{Folder, block, blocks, read, trace};
+use crate::common::{Folder, block, blocks, read, rendering, trace};
 
 /// Enough for three blocks of events.
-const EVENTS: usize = 150;
+const EVENTS: usize = 20;
 
 #[test]
 fn a_file_cut_anywhere_is_read_to_its_last_whole_block() {
@@ -33,7 +33,7 @@ fn a_file_cut_anywhere_is_read_to_its_last_whole_block() {
         match damages[0].flaw {
             Flaw::NoEnd { offset } => assert_eq!((offset as usize, len), (end, end)),
             Flaw::CutHeader { offset, bytes } => {
-                assert_eq!((offset, bytes as usize), (end as u64, len - end))
+                assert_eq!((offset, bytes as usize), (end as u64, len - end));
             }
             Flaw::Cut { offset, size, missing, kind } => {
                 assert_eq!((offset as usize, kind), (end, blocks[whole].1));
@@ -73,7 +73,7 @@ fn every_changed_byte_is_told_and_the_rest_is_read() {
         };
         assert!(told, "{} at {at}", damages[0]);
         let missing = memory.of("event").len() - back.of("event").len();
-        assert!(if kind == 4 { (1..=64).contains(&missing) } else { missing == 0 }, "{missing} at {at}");
+        assert!(if kind == 4 { (1..=8).contains(&missing) } else { missing == 0 }, "{missing} at {at}");
         assert_eq!(back.of("account").len(), usize::from(kind != 6), "at {at}");
     }
 }
@@ -89,10 +89,8 @@ fn damage_is_told_by_threads_as_well() {
     let (mut out, mut damages) = (vec![], vec![]);
     let two = NonZeroUsize::new(2).unwrap();
     let mut report = |damage| damages.push(damage);
-    let replayed = trace
-        .render(two, Show::default(), &TextRender, &|_| true, &mut out, &mut report, &mut |_| {})
-        .unwrap();
-    assert_eq!((replayed.damages, damages.len(), replayed.events), (1, 1, EVENTS as u64 - 64));
+    let replayed = trace.render(&TextRender, rendering(two), &mut out, &mut report, &mut |_| {}).unwrap();
+    assert_eq!((replayed.damages, damages.len(), replayed.events), (1, 1, EVENTS as u64 - 8));
 }
 
 #[test]
@@ -149,7 +147,8 @@ fn hostile_descriptions_are_refused() {
     assert!(kind.contains(", written by tracer 0.1.0, cannot be understood by this version (0.1.0): section 'dev', field 'name': a kind 'tensor'"), "{kind}");
     assert!(words("if {ifindex}", r"\u001b]0;{ifindex}").unwrap_err().contains("control character"));
     assert!(words(r#""size":24"#, r#""size":4000000000"#).unwrap_err().contains("more than 65536"));
-    assert!(words("{", &"[".repeat(100_000)).unwrap_err().contains("recursion limit"));
+    let deep = words("\"schemas\":", &format!("\"more\":{}", "[".repeat(100_000)));
+    assert!(deep.unwrap_err().contains("cannot be understood"));
     // Another description than the one that the events were written by.
     let (back, damages) = words(r#""show":"device""#, r#""show":"hologram""#).unwrap();
     assert!(
@@ -170,7 +169,7 @@ fn hostile_payloads_are_damage() {
     let events = |items: &[u8]| [&id[..], items].concat();
     let huge = [1u32, 5, 0].map(u32::to_le_bytes);
     let slot = [huge.as_flattened(), &[1, 0x80, 0x80, 0x40, 0]].concat();
-    let wrong_record = [[3u32, 5, 1].map(u32::to_le_bytes).as_flattened(), &[1, 1, 0, 2, 2, 0, 0]].concat();
+    let wrong_record = [[2u32, 5, 1].map(u32::to_le_bytes).as_flattened(), &[1, 1, 0, 2, 2, 0, 0]].concat();
     let cases: [(u16, u8, Vec<u8>, usize, &str); 9] = [
         (4, 1, vec![0x10, 7, 1, 0], 32 << 20, "lengths contradict"),
         (4, 9, vec![1, 2, 3], 3, "compressed in a way (9)"),

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use tracer_trace::file::{CreateError, create};
+use tracer_trace::file::{CreateError, OutFile};
 
 use crate::common::{Folder, trace};
 
@@ -12,7 +12,7 @@ use crate::common::{Folder, trace};
 fn a_new_file_is_its_owners() {
     let folder = Folder::new();
     let path = folder.path("t");
-    create(&path).unwrap();
+    let _file = OutFile::trace(&path).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
@@ -21,20 +21,20 @@ fn a_trace_is_replaced_and_nothing_else() {
     let folder = Folder::new();
     let (bytes, _) = trace(1);
     let old = folder.file("old", &bytes);
-    create(&old).unwrap().write_all(b"new").unwrap();
+    OutFile::trace(&old).unwrap().write_all(b"new").unwrap();
     assert_eq!(fs::read(&old).unwrap(), b"new");
-    let error = create(&old).unwrap_err();
-    assert!(matches!(error, CreateError::NotATrace(_)));
+    let error = OutFile::trace(&old).unwrap_err();
+    assert!(matches!(error, CreateError::Other { .. }));
     assert!(
         error
             .to_string()
             .ends_with("is not a trace and is not overwritten; name another file, or remove it first")
     );
     assert_eq!(fs::read(&old).unwrap(), b"new", "it is as it was");
-    assert!(create(&folder.file("cut", &bytes[..5])).is_ok(), "cut in its first bytes");
-    assert!(create(&folder.file("empty", b"")).is_ok());
-    assert!(matches!(create(&folder.path("")), Err(CreateError::Open { .. })));
-    assert!(create(&folder.path("nix/t")).unwrap_err().to_string().starts_with("cannot write"));
+    assert!(OutFile::trace(&folder.file("cut", &bytes[..5])).is_ok(), "cut in its first bytes");
+    assert!(OutFile::trace(&folder.file("empty", b"")).is_ok());
+    assert!(matches!(OutFile::trace(&folder.path("")), Err(CreateError::Open { .. })));
+    assert!(OutFile::trace(&folder.path("nix/t")).unwrap_err().to_string().starts_with("cannot write"));
 }
 
 #[test]
@@ -42,13 +42,13 @@ fn links_are_followed() {
     let folder = Folder::new();
     let precious = folder.file("precious", b"precious");
     symlink(&precious, folder.path("link")).unwrap();
-    assert!(matches!(create(&folder.path("link")), Err(CreateError::NotATrace(_))));
+    assert!(matches!(OutFile::trace(&folder.path("link")), Err(CreateError::Other { .. })));
     symlink(folder.path("target"), folder.path("dangling")).unwrap();
-    create(&folder.path("dangling")).unwrap().write_all(b"x").unwrap();
+    OutFile::trace(&folder.path("dangling")).unwrap().write_all(b"x").unwrap();
     assert_eq!(fs::read(folder.path("target")).unwrap(), b"x");
 }
 
 #[test]
 fn devices_are_written_to() {
-    create("/dev/null".as_ref()).unwrap().write_all(b"x").unwrap();
+    OutFile::trace("/dev/null".as_ref()).unwrap().write_all(b"x").unwrap();
 }

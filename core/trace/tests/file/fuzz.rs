@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tracer_trace::file::{Show, Trace};
 use tracer_trace::{Sink, TextRender, TextSink};
 
-use crate::common::{Folder, block, blocks, trace};
+use crate::common::{Folder, block, blocks, rendering, trace};
 use crate::traffic::Numbers;
 
 /// Traces of a run without a time.
@@ -58,16 +58,8 @@ fn noise_is_read_or_refused() {
         // A thread takes as long to start as all the rest.
         if n.below(16) == 0 {
             let mut other = vec![];
-            let two = NonZeroUsize::MIN;
-            let two = trace.render(
-                two,
-                Show::default(),
-                &TextRender,
-                &|_| true,
-                &mut other,
-                &mut |_| {},
-                &mut |_| {},
-            );
+            let one_thread = rendering(NonZeroUsize::MIN);
+            let two = trace.render(&TextRender, one_thread, &mut other, &mut |_| {}, &mut |_| {});
             assert_eq!(one.ok(), two.ok(), "seed {seed}, round {rounds}");
             assert!(text == other, "seed {seed}, round {rounds}");
         }

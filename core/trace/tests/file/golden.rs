@@ -25,6 +25,9 @@ fn the_golden_trace_reads_as_ever() {
     trace.replay(&mut *sink, Show::default(), &mut |damage| panic!("{damage}")).unwrap();
     sink.finish().unwrap();
     let text = String::from_utf8(text).unwrap();
+    if std::env::var_os("TRACER_WRITE_GOLDEN").is_some() {
+        std::fs::write(path("sample.txt"), &text).unwrap();
+    }
     let expected = std::fs::read_to_string(path("sample.txt")).unwrap();
     assert_eq!(text, expected);
 }

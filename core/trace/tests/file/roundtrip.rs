@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
 use tracer_event::{Session, sample};
-use tracer_trace::file::{Progress, Replay, Show, Trace, TraceSink, Worker};
-use tracer_trace::{Loss, Sink, TextRender, TextSink};
+use tracer_trace::file::{Progress, Render, Replay, Show, Trace, TraceSink, Worker};
+use tracer_trace::{Sink, TextRender, TextSink};
 
-use crate::common::{Both, Folder, Memory, block, blocks, feed, read, run, trace};
+use crate::common::{Both, Folder, Memory, block, blocks, feed, read, rendering, run, trace};
 use crate::traffic::{Mix, Names, Traffic};
 
 #[test]
@@ -45,10 +45,8 @@ fn threads_render_what_one_does() {
         let threads = NonZeroUsize::new(threads).unwrap();
         let replayed = trace
             .render(
-                threads,
-                Show::default(),
                 &TextRender,
-                &|_| true,
+                rendering(threads),
                 &mut several,
                 &mut |damage| panic!("{damage}"),
                 &mut |progress| last = Some(progress),
@@ -75,8 +73,7 @@ fn a_reader_that_goes_away_ends_the_rendering() {
     let folder = Folder::new();
     let trace = Trace::open(&folder.file("t", &trace(30_000).0)).unwrap();
     let threads = NonZeroUsize::new(2).unwrap();
-    let error =
-        trace.render(threads, Show::default(), &TextRender, &|_| true, &mut Full, &mut |_| {}, &mut |_| {});
+    let error = trace.render(&TextRender, rendering(threads), &mut Full, &mut |_| {}, &mut |_| {});
     assert!(error.unwrap_err().to_string().contains("broken pipe"));
 }
 
@@ -84,22 +81,15 @@ fn a_reader_that_goes_away_ends_the_rendering() {
 #[should_panic(expected = "a scoped thread panicked")]
 fn a_renderer_that_panics_blocks_nobody() {
     struct Panics;
-    impl tracer_trace::file::Render for Panics {
+    impl Render for Panics {
         fn worker(&self) -> Box<dyn Worker> {
-            Box::new(Panics)
-        }
-    }
-    impl Worker for Panics {
-        fn event(&mut self, _: &tracer_event::Event<'_>, _: &mut String) {
             panic!("on purpose")
         }
-
-        fn loss(&mut self, _: &Loss<'_>, _: &tracer_event::Context<'_>, _: &mut String) {}
     }
     let folder = Folder::new();
     let trace = Trace::open(&folder.file("t", &trace(60_000).0)).unwrap();
     let threads = NonZeroUsize::new(2).unwrap();
-    let _ = trace.render(threads, Show::default(), &Panics, &|_| true, &mut vec![], &mut |_| {}, &mut |_| {});
+    let _ = trace.render(&Panics, rendering(threads), &mut vec![], &mut |_| {}, &mut |_| {});
 }
 
 #[test]
@@ -144,7 +134,7 @@ fn sessions_may_follow_each_other_in_one_file() {
     run(&mut sinks, 70);
     let other = Session { host: "other".into(), ..Traffic::new(Mix::Scans).session() };
     sinks.each(|sink| sink.begin(&other));
-    feed(&mut sinks, &mut Traffic::new(Mix::Payload), 70, &sample::Names);
+    feed(&mut sinks, &mut Traffic::new(Mix::Payload), 70, 64, &sample::Names);
     sink.finish().unwrap();
     let (back, damages) = read(&folder.file("t", &bytes)).unwrap();
     assert_eq!(damages, []);
@@ -179,7 +169,7 @@ fn blocks_are_written_by_size_and_age_not_by_flushes() {
     sink.begin(&traffic.session()).unwrap();
     let front = sink.written();
     let mut sinks = Both(&mut sink, &mut memory);
-    feed(&mut sinks, &mut traffic, 60, &Names);
+    feed(&mut sinks, &mut traffic, 60, 64, &Names);
     let one_clock = sink.written() - front;
     assert!(one_clock < 200, "{one_clock} bytes, though it was flushed three times");
     std::thread::sleep(std::time::Duration::from_millis(1_050));

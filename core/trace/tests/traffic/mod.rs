@@ -2,7 +2,7 @@
 //! chains, some dozens of senders, twenty frames of stack by a few ways through the kernel. Random is what is random in
 //! life: ports, sequence numbers, checksums, payload.
 
-#![allow(dead_code, reason = "each of the crates that include this uses a part")]
+#![expect(clippy::unwrap_used, reason = "what is made here is sound, as every test shows")]
 
 use std::sync::Arc;
 
@@ -69,8 +69,8 @@ impl Traffic {
         nft.extend([1 + (rule & 1), 202 + rule % 3, 215 + rule].map(u64::to_le_bytes).as_flattened());
         nft.extend([0u32, 1, 1, 4_026_531_840].map(u32::to_le_bytes).as_flattened());
         nft.extend([0; 4]);
-        let chain_at = (table.len() as u32) << 16 | 60 + chain.len() as u32;
-        nft.extend([chain_at, (chain.len() as u32) << 16 | 60, 0].map(u32::to_le_bytes).as_flattened());
+        let chain_at = ((table.len() as u32) << 16) | (60 + chain.len() as u32);
+        nft.extend([chain_at, ((chain.len() as u32) << 16) | 60, 0].map(u32::to_le_bytes).as_flattened());
         nft.resize(56, 0);
         nft.extend([0; 4]);
         nft.extend(chain.as_bytes());
