@@ -159,7 +159,13 @@ mod tests {
         let admin = with(1 << 21);
         assert_eq!(
             admin.missing(&Capability::ALL),
-            [Capability::NetAdmin, Capability::SysResource, Capability::Syslog]
+            [
+                Capability::Chown,
+                Capability::DacOverride,
+                Capability::NetAdmin,
+                Capability::SysResource,
+                Capability::Syslog
+            ]
         );
         assert!(!with(1 << 39).has(Capability::Perfmon));
         assert!(with(1 << 39).has(Capability::Bpf));

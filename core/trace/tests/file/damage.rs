@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use tracer_trace::TextRender;
-use tracer_trace::file::{BlockProblem, Flaw, Show, Trace};
+use tracer_trace::file::{BlockProblem, Flaw, Trace};
 
 use crate::common::{Folder, block, blocks, read, rendering, trace};
 
