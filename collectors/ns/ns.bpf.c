@@ -12,7 +12,7 @@ struct ns_args {
 
 struct ns {
 	/* Never reused while the machine runs; 0 where the kernel has none. */
-	__u64 cookie;
+	__u64 cookie HEX;
 	/* What `lsns` and `ip netns identify` show; may be reused. */
 	__u32 inum NETNS;
 };

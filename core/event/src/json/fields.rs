@@ -31,6 +31,7 @@ fn push_field(object: &mut Object<'_>, section: &Section<'_>, field: &Field) {
         (Show::Hex, Value::Int(number)) => {
             object.quoted(name, |out| append::hex(out, show::within_width(*number, &field.kind)));
         }
+        (Show::PacketId, Value::Uint(number)) => object.quoted(name, |out| append::bare_hex(out, *number)),
         (Show::Ipv4 | Show::Ipv6 | Show::Mac, value) => {
             object.quoted(name, |out| {
                 show::push_address(out, field.show, value);

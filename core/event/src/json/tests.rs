@@ -148,6 +148,7 @@ fn every_field() -> Schema {
         ("hex32", Kind::Uint(4), Show::Hex),
         ("hex_i16", Kind::Int(2), Show::Hex),
         ("hex_bytes", Kind::Bytes(3), Show::Hex),
+        ("id", Kind::Uint(8), Show::PacketId),
         ("bytes", Kind::Bytes(3), Show::Plain),
         ("be16", Kind::Uint(2), Show::Be16),
         ("be32", Kind::Uint(4), Show::Be32),
@@ -193,7 +194,7 @@ fn filled(byte: u8) -> Value {
 fn fields_are_numbers_or_strings_by_how_they_are_shown() {
     let expected = json!({
         "u8": 255, "u64": u64::MAX, "i16": -1, "i64": -1, "hex32": "0xffffffff", "hex_i16": "0xffff",
-        "hex_bytes": "ffffff", "bytes": "ffffff", "be16": 65535, "be32": u32::MAX, "ipv4": "255.255.255.255",
+        "hex_bytes": "ffffff", "id": "ffffffffffffffff", "bytes": "ffffff", "be16": 65535, "be32": u32::MAX, "ipv4": "255.255.255.255",
         "ipv4_bytes": "255.255.255.255", "ipv6": "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
         "mac": "ff:ff:ff:ff:ff:ff", "netns": u32::MAX, "device": "\u{fffd}\u{fffd}\u{fffd}\u{fffd}…",
         "string": "\u{fffd}\u{fffd}\u{fffd}\u{fffd}…", "text": "", "enum8": 255, "enum64": u64::MAX,

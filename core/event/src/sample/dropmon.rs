@@ -174,6 +174,6 @@ fn dev() -> Arc<Schema> {
 
 fn ns() -> Arc<Schema> {
     let fields =
-        vec![field("cookie", 0, Kind::Uint(8), Show::Plain), field("inum", 8, Kind::Uint(4), Show::Netns)];
+        vec![field("cookie", 0, Kind::Uint(8), Show::Hex), field("inum", 8, Kind::Uint(4), Show::Netns)];
     schema("ns", 16, None, fields, "[ns {inum}]", Place::Packet(10))
 }

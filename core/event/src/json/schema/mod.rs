@@ -173,6 +173,9 @@ fn section(schema: &Schema) -> Value {
 fn value(field: &Field) -> Value {
     match (field.show, &field.kind) {
         (Show::Hex, Kind::Uint(_) | Kind::Int(_)) => hex("A number."),
+        (Show::PacketId, _) => {
+            json!({ "type": "string", "pattern": "^[0-9a-f]{1,16}$", "description": "A packet's tracking id." })
+        }
         (Show::Ipv4, _) => json!({ "type": "string", "format": "ipv4" }),
         (Show::Ipv6, _) => json!({ "type": "string", "format": "ipv6" }),
         (Show::Mac, _) => types::mac(),
