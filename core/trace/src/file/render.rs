@@ -1,8 +1,8 @@
 //! A trace turned into text by several threads. Blocks of events need nothing of each other, so each is decompressed,
 //! unpacked and rendered by whichever worker is free, and the texts are written in the order of the blocks.
 //!
-//! Memory is bounded: there are twice as many blocks under way as workers, and a worker whose text is not being
-//! written yet waits when it has two pieces of it.
+//! Memory is bounded: there are twice as many blocks under way as workers, and a worker whose text is not being written yet
+//! waits when it has 6 MiB of it.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -145,11 +145,16 @@ enum Piece {
 
 impl Job {
     /// Bytes of text after which it is handed over.
-    const FULL: usize = 4 << 20;
+    const FULL: usize = 128 << 10;
+    /// Bytes beyond that which hardly any event's text takes.
+    const SPARE: usize = 8 << 10;
+    /// Pieces that wait to be written: the text of most blocks.
+    const PIECES: usize = 48;
 
     fn work(self, show: Show, render: &dyn Render) {
         let Job { state, block, pieces } = self;
-        let (mut text, mut selected) = (String::new(), 0);
+        let new = || String::with_capacity(Job::FULL + Job::SPARE);
+        let (mut text, mut selected) = (new(), 0);
         let mut render = render.block();
         let decoded = state.decode(block, show, |entry| {
             match entry {
@@ -159,8 +164,10 @@ impl Job {
             if text.len() < Job::FULL {
                 return Ok(());
             }
-            let piece =
-                Piece::Text { text: std::mem::take(&mut text), selected: std::mem::take(&mut selected) };
+            let piece = Piece::Text {
+                text: std::mem::replace(&mut text, new()),
+                selected: std::mem::take(&mut selected),
+            };
             pieces.send(piece).map_err(io::Error::other)
         });
         // Before the last piece: whoever has that may want to change the state.
@@ -241,7 +248,7 @@ impl Receiver for Merge<'_> {
         file: &Path,
         report: &mut dyn FnMut(Damage),
     ) -> Result<(), ReplayError> {
-        let (pieces, receiver) = sync_channel(2);
+        let (pieces, receiver) = sync_channel(Job::PIECES);
         // Fails when every worker panicked, which the scope passes on at its end.
         let _ = self.jobs.send(Job { state: Arc::clone(state), block, pieces });
         self.under_way.push_back((file.to_owned(), receiver));
