@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::fmt::{self, Write};
 
 use crate::template::{Group, Need, Piece};
-use crate::{Context, Escaped, Event, Place, Section, show};
+use crate::{Context, Escaped, Event, Place, Section, Show, show};
 
 /// Prints an event. Each line ends with a newline; sections that are absent or have nothing to say leave no trace.
 ///
@@ -20,59 +20,136 @@ use crate::{Context, Escaped, Event, Place, Section, show};
 ///
 /// Only those of `out`.
 pub fn write(out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
-    write_head(out, event)?;
-    write_stack(out, event)?;
-    write_packet_line(out, event)?;
-    write_lines(out, event)
+    Texts::forgetful().write(out, event)
 }
 
-/// The texts of stacks that were printed before. Most events have the stack of an earlier one, and its frames are half of
-/// an event's text.
+/// Prints events as [`write`] does, and remembers what it printed: most events have the stack of an earlier one, the same
+/// rule or the same device, and looking their text up takes less than making it again.
 ///
 /// For events of one session, whose addresses have the same names all the time.
-#[derive(Debug, Default)]
-pub struct Stacks(HashMap<u16, HashMap<Vec<u8>, String>>);
+#[derive(Debug)]
+pub struct Texts {
+    /// By the probe's number; in it the stacks, and behind them the layout's sections.
+    probes: Vec<Vec<Known>>,
+    most: usize,
+}
 
-impl Stacks {
-    /// Stacks of a probe that are kept at most.
-    const MOST: usize = 4096;
+/// Texts by the bytes that they were made of.
+type Known = HashMap<Vec<u8>, String>;
 
-    /// Prints an event as [`write`] does.
+impl Default for Texts {
+    fn default() -> Texts {
+        Texts { probes: Vec::new(), most: Texts::MOST }
+    }
+}
+
+impl Texts {
+    /// Stacks of a probe, and sections of one sort, that are remembered at most.
+    const MOST: usize = 1024;
+
+    fn forgetful() -> Texts {
+        Texts { probes: Vec::new(), most: 0 }
+    }
+
+    /// Prints an event. Each line ends with a newline; sections that are absent or have nothing to say leave no trace.
     ///
     /// # Errors
     ///
     /// Only those of `out`.
     pub fn write(&mut self, out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
-        write_head(out, event)?;
+        self.write_head(out, event)?;
         let header = event.record.header();
         let bytes = event.record.bytes();
         let stack = &bytes[bytes.len().saturating_sub(header.stack as usize)..];
-        let known = self.0.entry(header.probe).or_default();
-        match known.get(stack) {
-            Some(text) => out.write_str(text)?,
-            None => {
-                let mut text = String::new();
-                write_stack(&mut text, event)?;
-                out.write_str(&text)?;
-                if known.len() < Stacks::MOST {
-                    known.insert(stack.to_owned(), text);
-                }
+        self.write_known(out, event, 0, stack, &|out| write_stack(out, event))?;
+        self.write_packet_line(out, event)?;
+        self.write_lines(out, event)
+    }
+
+    fn write_head(&mut self, out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
+        let header = event.record.header();
+        let (time, comm, pid) = (header.time, header.comm(), header.pid);
+        let (tag, name) = (event.probe.tag, &event.probe.name);
+        write!(out, "{time} [{}] {pid} [{tag}] {}", Escaped(&comm), Escaped(name))?;
+        for (index, section) in placed(event, Place::Head) {
+            self.write_section(&mut Prefixed { prefix: " ", out }, event, index, &section)?;
+        }
+        out.write_char('\n')
+    }
+
+    fn write_packet_line(&mut self, out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
+        let mut prefix = "  ";
+        for index in event.record.layout().packet_line() {
+            let Some(section) = event.record.section(*index) else { continue };
+            let mut text = Prefixed { prefix, out };
+            self.write_section(&mut text, event, *index, &section)?;
+            if text.prefix.is_empty() {
+                prefix = " ";
             }
         }
-        write_packet_line(out, event)?;
-        write_lines(out, event)
+        if prefix == " " { out.write_char('\n') } else { Ok(()) }
     }
-}
 
-fn write_head(out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
-    let header = event.record.header();
-    let (time, comm, pid) = (header.time, header.comm(), header.pid);
-    let (tag, name) = (event.probe.tag, &event.probe.name);
-    write!(out, "{time} [{}] {pid} [{tag}] {}", Escaped(&comm), Escaped(name))?;
-    for section in placed(event, Place::Head) {
-        write_section(&mut Prefixed { prefix: " ", out }, &section, event.context)?;
+    fn write_lines(&mut self, out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
+        for (index, section) in placed(event, Place::Line) {
+            let mut text = Prefixed { prefix: "  ", out };
+            self.write_section(&mut text, event, index, &section)?;
+            if text.prefix.is_empty() {
+                out.write_char('\n')?;
+            }
+        }
+        Ok(())
     }
-    out.write_char('\n')
+
+    fn write_section(
+        &mut self,
+        out: &mut dyn Write,
+        event: &Event<'_>,
+        index: usize,
+        section: &Section<'_>,
+    ) -> fmt::Result {
+        let Some(text) = section.schema().text() else { return Ok(()) };
+        let write = |out: &mut dyn Write| write_pieces(out, text.template.pieces(), section, event.context);
+        // No two packets are the same.
+        if section.schema().fields().iter().any(|field| field.show == Show::Packet) {
+            return write(out);
+        }
+        self.write_known(out, event, index + 1, section.bytes(), &write)
+    }
+
+    /// Prints what `write` does, which depends on `bytes` alone.
+    fn write_known(
+        &mut self,
+        out: &mut dyn Write,
+        event: &Event<'_>,
+        part: usize,
+        bytes: &[u8],
+        write: &dyn Fn(&mut dyn Write) -> fmt::Result,
+    ) -> fmt::Result {
+        if self.most == 0 {
+            return write(out);
+        }
+        let probe = usize::from(event.record.header().probe);
+        if self.probes.len() <= probe {
+            self.probes.resize_with(probe + 1, Vec::new);
+        }
+        let parts = &mut self.probes[probe];
+        if parts.len() <= part {
+            parts.resize_with(part + 1, Known::new);
+        }
+        let known = &mut parts[part];
+        if let Some(text) = known.get(bytes) {
+            return out.write_str(text);
+        }
+        if known.len() >= self.most {
+            return write(out);
+        }
+        let mut text = String::new();
+        write(&mut text)?;
+        out.write_str(&text)?;
+        known.insert(bytes.to_owned(), text);
+        Ok(())
+    }
 }
 
 fn write_stack(out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
@@ -85,44 +162,13 @@ fn write_stack(out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
     Ok(())
 }
 
-fn write_packet_line(out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
-    let mut prefix = "  ";
-    for index in event.record.layout().packet_line() {
-        let Some(section) = event.record.section(*index) else { continue };
-        let mut text = Prefixed { prefix, out };
-        write_section(&mut text, &section, event.context)?;
-        if text.prefix.is_empty() {
-            prefix = " ";
-        }
-    }
-    if prefix == " " { out.write_char('\n') } else { Ok(()) }
-}
-
-fn write_lines(out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
-    for section in placed(event, Place::Line) {
-        let mut text = Prefixed { prefix: "  ", out };
-        write_section(&mut text, &section, event.context)?;
-        if text.prefix.is_empty() {
-            out.write_char('\n')?;
-        }
-    }
-    Ok(())
-}
-
-/// The present sections with a text in that place, in the layout's order.
-fn placed<'a>(event: &Event<'a>, place: Place) -> impl Iterator<Item = Section<'a>> + use<'a> {
+/// The present sections with a text in that place, in the layout's order, with their indices.
+fn placed<'a>(event: &Event<'a>, place: Place) -> impl Iterator<Item = (usize, Section<'a>)> + use<'a> {
     let record = event.record;
     let sections = record.layout().sections().iter().enumerate();
     sections
         .filter(move |(_, placed)| placed.schema.text().is_some_and(|text| text.place == place))
-        .filter_map(move |(index, _)| record.section(index))
-}
-
-fn write_section(out: &mut dyn Write, section: &Section<'_>, context: &Context<'_>) -> fmt::Result {
-    match section.schema().text() {
-        Some(text) => write_pieces(out, text.template.pieces(), section, context),
-        None => Ok(()),
-    }
+        .filter_map(move |(index, _)| Some((index, record.section(index)?)))
 }
 
 fn write_pieces(
@@ -188,6 +234,28 @@ mod tests {
   table firewalld (1) chain filter_IN_FedoraServer (202) handle 215 drop
 ";
         assert_eq!(text(&sample::record(), &sample::probe(), Some(sample::NETNS)), expected);
+    }
+
+    #[test]
+    fn what_is_remembered_is_what_was_printed() {
+        let probe = sample::probe();
+        let context = Context { own_netns: Some(sample::NETNS), symbols: &sample::Names, ..sample::CONTEXT };
+        let mut texts = Texts { most: 2, ..Texts::default() };
+        for round in 0..40u8 {
+            let mut bytes = sample::record();
+            // A stack, a rule and a header of another event, each at its own pace.
+            let stack = bytes.len() - 8;
+            bytes[stack] = round / 3;
+            bytes[header::TIME] = round;
+            bytes[probe.layout.sections()[0].offset as usize + sample::NFT_RULE] = round / 2;
+            let record = Record::parse(&bytes, &probe.layout).unwrap();
+            let event = Event { record, probe: &probe, context: &context };
+            let (mut once, mut known) = (String::new(), String::new());
+            write(&mut once, &event).unwrap();
+            texts.write(&mut known, &event).unwrap();
+            assert_eq!(once, known);
+        }
+        assert_eq!(texts.probes[0][0].len(), 2, "no more than it may");
     }
 
     #[test]

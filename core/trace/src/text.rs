@@ -68,9 +68,9 @@ impl Render for TextRender {
     }
 }
 
-/// Of one block all events have one session, so that a stack has one text.
+/// Of one block all events have one session, as what remembers texts wants it.
 #[derive(Default)]
-struct TextBlock(text::Stacks);
+struct TextBlock(text::Texts);
 
 impl RenderBlock for TextBlock {
     fn event(&mut self, event: &Event<'_>, out: &mut String) -> bool {
