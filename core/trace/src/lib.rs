@@ -2,7 +2,7 @@
 //! rings or a stored trace, so `collect`, `print` and `pcap` share what is here.
 //!
 //! Of our crates this room may use `tracer-event` only. A sink writes to whatever implements [`std::io::Write`]; only
-//! [`file`] knows of files, because a trace may be several.
+//! [`mod@file`] knows of files, because a trace may be several.
 //!
 //! What comes later has its place already. JSON is one more `Sink` that walks the same schemas as the text; pcapng is
 //! one that takes the fields shown as packets; the trace writer ([`file::TraceSink`]) is one that packs
