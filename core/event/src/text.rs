@@ -23,7 +23,7 @@ pub fn write(out: &mut dyn Write, event: &Event<'_>) -> fmt::Result {
     Texts::forgetful().write(out, event)
 }
 
-/// Prints events as [`write`] does, and remembers what it printed: most events have the stack of an earlier one, the same
+/// Prints events as [`write()`] does, and remembers what it printed: most events have the stack of an earlier one, the same
 /// rule or the same device, and looking their text up takes less than making it again.
 ///
 /// For events of one session, whose addresses have the same names all the time.

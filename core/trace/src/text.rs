@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use tracer_event::{Event, Session, text};
+use tracer_event::{Escaped, Event, Session, text};
 
 use crate::file::{Render, RenderBlock};
 use crate::{Loss, Sink};
@@ -86,7 +86,7 @@ impl RenderBlock for TextBlock {
 
 fn write_loss(out: &mut String, loss: &Loss<'_>) -> std::fmt::Result {
     let Loss { events, probe, cpu, before } = *loss;
-    let place = format_args!("[{}] {} on CPU {cpu}", probe.tag, probe.name);
+    let place = format_args!("[{}] {} on CPU {cpu}", probe.tag, Escaped(&probe.name));
     match before {
         Some(time) => writeln!(out, "{time} lost {events} events of {place} before this"),
         None => writeln!(out, "lost {events} events of {place} after its last event"),
