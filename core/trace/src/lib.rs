@@ -2,7 +2,7 @@
 //! rings or a stored trace, so `collect`, `print` and `pcap` share what is here.
 //!
 //! Of our crates this room may use `tracer-event` only. A sink writes to whatever implements [`std::io::Write`]; only
-//! [`file`] knows of files, because a trace may be several.
+//! [`mod@file`] knows of files, because a trace may be several.
 //!
 //! [`TextSink`] writes what people read, [`JsonSink`] what programs read, [`PcapngSink`] what Wireshark reads; the trace
 //! writer ([`file::TraceSink`]) packs [`tracer_event::Record::bytes`] without decoding them. Losses are told to a sink in their place among

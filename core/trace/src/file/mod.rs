@@ -1,10 +1,10 @@
 //! The trace file: what `collect -o` writes and everything else reads. A trace needs nothing of the machine it comes from:
 //! beside the records it holds their schemas, the names of their addresses, and what the clocks said.
 //!
-//! docs/trace-format.md specifies it. From the bytes up: [`block`] is how anything stands in a file, and [`scan`] finds it
-//! again, also behind damage. [`pack`] and [`unpack`] are the records of one block; [`meta`], [`schema`] and [`notes`] are
-//! the payloads of the other kinds. [`writer`] and [`rotate`] are the sinks; [`reader`] finds the files of a trace and
-//! [`replay`] and [`render`] give back what is in them, in one thread and in several.
+//! docs/trace-format.md specifies it. From the bytes up: `block` is how anything stands in a file, and `scan` finds it
+//! again, also behind damage. `pack` and `unpack` are the records of one block; `meta`, `schema` and `notes` are
+//! the payloads of the other kinds. `writer` and `rotate` are the sinks; `reader` finds the files of a trace and
+//! `replay` and `render` give back what is in them, in one thread and in several.
 //!
 //! Whoever wrote a file may be hostile: no length in it is believed before it was held against a bound, and what does
 //! not make sense is reported with its place, and left out.

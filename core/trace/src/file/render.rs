@@ -1,8 +1,8 @@
 //! A trace turned into text by several threads. Blocks of events need nothing of each other, so each is decompressed,
 //! unpacked and rendered by whichever worker is free, and the texts are written in the order of the blocks.
 //!
-//! Memory is bounded: there are twice as many blocks under way as workers, and a worker whose text is not being
-//! written yet waits when it has two pieces of it.
+//! Memory is bounded: there are twice as many blocks under way as workers, and a worker whose text is not being written yet
+//! waits when it has 6 MiB of it.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -170,11 +170,16 @@ enum Piece {
 
 impl Job {
     /// Bytes of text after which it is handed over.
-    const FULL: usize = 4 << 20;
+    const FULL: usize = 128 << 10;
+    /// Bytes beyond that which hardly any event's text takes.
+    const SPARE: usize = 8 << 10;
+    /// Pieces that wait to be written: the text of most blocks.
+    const PIECES: usize = 48;
 
     fn work(self, show: Show, select: Select<'_>, worker: &mut dyn Worker) {
         let Job { state, block, pieces, .. } = self;
-        let (mut text, mut selected) = (String::new(), 0);
+        let new = || String::with_capacity(Job::FULL + Job::SPARE);
+        let (mut text, mut selected) = (new(), 0);
         let decoded = state.decode(block, show, |entry| {
             match entry {
                 Entry::Event(event) if select(event) => {
@@ -187,8 +192,10 @@ impl Job {
             if text.len() < Job::FULL {
                 return Ok(());
             }
-            let piece =
-                Piece::Text { text: std::mem::take(&mut text), selected: std::mem::take(&mut selected) };
+            let piece = Piece::Text {
+                text: std::mem::replace(&mut text, new()),
+                selected: std::mem::take(&mut selected),
+            };
             pieces.send(piece).map_err(io::Error::other)
         });
         // Before the last piece: whoever has that may want to change the state.
@@ -292,7 +299,7 @@ impl Receiver for Merge<'_> {
         report: &mut dyn FnMut(Damage),
     ) -> Result<(), ReplayError> {
         self.front().map_err(ReplayError::Sink)?;
-        let (pieces, receiver) = sync_channel(2);
+        let (pieces, receiver) = sync_channel(Job::PIECES);
         // Fails when every worker panicked, which the scope passes on at its end.
         let session = self.sessions;
         let _ = self.jobs.send(Job { session, state: Arc::clone(state), block, pieces });

@@ -100,11 +100,11 @@ impl State {
                 let probes = schema::read(&payload);
                 let (probes, notes) = probes.map_err(|error| ReplayError::Probes {
                     file: file.to_owned(),
-                    tracer: self.meta.tracer.clone(),
+                    tracer: self.tracer(),
                     reason: error.to_string(),
                 })?;
                 for (what, instead) in notes {
-                    let tracer = self.meta.tracer.clone();
+                    let tracer = self.tracer();
                     report(Damage::new(file, Flaw::Unknown { tracer, what, instead }));
                 }
                 self.probes = Some(checksum);
@@ -137,6 +137,11 @@ impl State {
             report(Damage::new(file, Flaw::Block { offset, kind: number, problem }));
             Ok(News::None)
         })
+    }
+
+    /// The version of tracer that wrote the trace, for messages: it may be anything.
+    fn tracer(&self) -> String {
+        self.meta.tracer.escape_debug().to_string()
     }
 
     fn begin(&mut self, session: Session) -> News {

@@ -29,6 +29,9 @@ const FULL_RECORDS: usize = 8 << 20;
 /// The age at which a flush writes it.
 const AGE: Duration = Duration::from_secs(1);
 
+/// Symbols of a block: with names as long as the kernel has them, it is not too long for a reader.
+const SYMBOLS_BLOCK: usize = 8192;
+
 /// Writes a trace to `out`, which needs no buffer of its own: each block is one write.
 ///
 /// After an error nothing more is written: what is in the file by then is readable to its last whole block.
@@ -134,7 +137,7 @@ impl<W: Write> TraceSink<W> {
     fn write_events(&mut self) -> io::Result<()> {
         if !self.symbols.is_empty() {
             let symbols = std::mem::take(&mut self.symbols);
-            self.put_json(Kind::Symbols, &symbols)?;
+            symbols.chunks(SYMBOLS_BLOCK).try_for_each(|some| self.put_json(Kind::Symbols, &some))?;
         }
         if !self.packer.is_empty() {
             let offset = self.written + self.block.len() as u64;

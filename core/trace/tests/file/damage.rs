@@ -1,11 +1,14 @@
 //! A file cut anywhere and with any byte changed gives what is whole, and says what is not.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
-use tracer_trace::TextRender;
-use tracer_trace::file::{BlockProblem, Flaw, Trace};
+use tracer_event::{ProbeInfo, Probes, Session, sample};
+use tracer_trace::file::{BlockProblem, Flaw, Show, Trace, TraceSink};
+use tracer_trace::{Loss, Sink, TextRender, TextSink};
 
 use crate::common::{Folder, block, blocks, read, rendering, trace};
+use crate::traffic::{Mix, Traffic};
 
 /// Enough for three blocks of events.
 const EVENTS: usize = 20;
@@ -158,6 +161,43 @@ fn hostile_descriptions_are_refused() {
     );
     assert!(damages.iter().any(|d| matches!(d.flaw, Flaw::Block { problem: BlockProblem::Probes, .. })));
     assert!(back.of("event").is_empty());
+}
+
+#[test]
+fn what_a_file_says_paints_no_terminal() {
+    let folder = Folder::new();
+    let mut traffic = Traffic::new(Mix::Scans);
+    let session = traffic.session();
+    let hostile = ProbeInfo { name: "a\x1b[2J\nb".into(), ..session.probes.probe(0).unwrap().clone() };
+    let probes = Arc::new(Probes::new(vec![hostile]));
+    let session = Session { tracer: "0\x1b[2J\n".into(), probes, ..session };
+    let mut bytes = vec![];
+    let mut sink = Box::new(TraceSink::new(&mut bytes));
+    sink.begin(&session).unwrap();
+    let record = traffic.record();
+    sink.event(&session.probes.event(&record, &sample::CONTEXT).unwrap()).unwrap();
+    let probe = session.probes.probe(0).unwrap();
+    sink.loss(&Loss { events: 1, probe, cpu: 0, before: None }).unwrap();
+    sink.finish().unwrap();
+    let mut text = vec![];
+    let mut sink = Box::new(TextSink::new(&mut text));
+    let trace = Trace::open(&folder.file("t", &bytes)).unwrap();
+    trace.replay(&mut *sink, Show::default(), &mut |damage| panic!("{damage}")).unwrap();
+    sink.finish().unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert!(
+        !text.contains('\x1b')
+            && text.ends_with(
+                r"lost 1 events of [k] a\x1b[2J\nb on CPU 0 after its last event
+"
+            ),
+        "{text}"
+    );
+    let unknown = with_payload(&bytes, 2, |json| {
+        String::from_utf8_lossy(json).replacen(r#""kind":"str""#, r#""kind":"\u001b[2J""#, 1).into_bytes()
+    });
+    let error = read(&folder.file("t", &unknown)).unwrap_err();
+    assert!(!error.contains(['\x1b', '\n']) && error.contains(r"written by tracer 0\u{1b}[2J\n,"), "{error}");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::process::Command;
 
 use tracer_trace::file::{CreateError, OutFile};
 
@@ -51,4 +52,34 @@ fn links_are_followed() {
 #[test]
 fn devices_are_written_to() {
     OutFile::trace("/dev/null".as_ref()).unwrap().write_all(b"x").unwrap();
+}
+
+/// Runs itself in a process of its own: the environment is the whole process's.
+#[test]
+fn a_new_file_belongs_to_the_user_behind_sudo() {
+    const PATH: &str = "TRACER_TEST_CREATE";
+    if let Some(path) = std::env::var_os(PATH) {
+        drop(OutFile::trace(path.as_ref()).unwrap().write_all(b"x"));
+        return;
+    }
+    let folder = Folder::new();
+    let create = |name: &str| {
+        let path = folder.path(name);
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "files::a_new_file_belongs_to_the_user_behind_sudo"])
+            .envs([("SUDO_UID", "1234"), ("SUDO_GID", "2345")])
+            .env(PATH, &path)
+            .output()
+            .unwrap();
+        assert!(status.status.success(), "{status:?}");
+        let file = fs::metadata(path).unwrap();
+        (file.uid(), file.gid())
+    };
+    let ours = fs::metadata(folder.path("")).unwrap();
+    let ours = (ours.uid(), ours.gid());
+    // Whoever is not root cannot give files away, and makes his own.
+    assert_eq!(create("new"), if ours.0 == 0 { (1234, 2345) } else { ours });
+    let (bytes, _) = trace(1);
+    folder.file("old", &bytes);
+    assert_eq!(create("old"), ours, "what was there stays its owner's");
 }
