@@ -1,11 +1,13 @@
 //! `tracer collect`: events to standard output or a file, everything else to standard error.
 
+use std::collections::BTreeMap;
+
 use tracer_compose::Catalog;
 use tracer_dsl::{
     Diagnostics,
     option::{OptionTable, Settings},
 };
-use tracer_engine::{Class, Counts, Ended, Error, Outcome, Request, collect};
+use tracer_engine::{Class, Counts, Ended, Error, Missed, Outcome, Request, collect};
 
 use crate::{
     command::{complain, complain_of},
@@ -74,7 +76,7 @@ fn summarize(outcome: &Outcome, verb: &str, live: &Live) {
         n => format!(", {n} not {verb}"),
     };
     live.say(&format!("{ended}: {} {verb}{left}, {} lost", events(outcome.events), outcome.lost()));
-    outcome.counts.iter().for_each(|counts| live.say(&line(counts)));
+    tell_accounts(&outcome.counts, live);
     if let Some(diagnosis) = &outcome.diagnosis {
         live.say(&format!("no event: {diagnosis}"));
     }
@@ -83,22 +85,44 @@ fn summarize(outcome: &Outcome, verb: &str, live: &Live) {
     }
 }
 
+/// More probes than this are said to have had no hits by their number only.
+const LINES: usize = 16;
+
+fn tell_accounts(counts: &[Counts], live: &Live) {
+    let many = counts.len() > LINES;
+    let told: Vec<&Counts> = counts.iter().filter(|counts| !many || counts.hits > 0).collect();
+    told.iter().for_each(|counts| live.say(&line(counts)));
+    if told.len() < counts.len() {
+        live.say(&format!("{} more probes were not hit", counts.len() - told.len()));
+    }
+    // Each of a program's probes has the program's number of misses.
+    let shared = counts.iter().filter_map(|counts| match counts.missed {
+        Missed::Shared { program, hits } => Some((program, hits)),
+        _ => None,
+    });
+    let shared: BTreeMap<usize, u64> = shared.collect();
+    if !shared.is_empty() {
+        let missed: u64 = shared.values().sum();
+        live.say(&format!("probes that share a program: {missed} more hits missed by the kernel"));
+    }
+}
+
 fn events(n: u64) -> String {
     if n == 1 { "1 event".to_owned() } else { format!("{n} events") }
 }
 
-/// The account of a probe: hits = filtered + over the rate limit + delivered + lost.
+/// The account of a probe: hits = filtered + over the rate limit + delivered + lost, and for returns those that wait.
 fn line(counts: &Counts) -> String {
-    let Counts { probe, hits, filtered, limited, delivered, lost, missed, .. } = counts;
-    let limited = match limited {
-        0 => String::new(),
-        n => format!(" + {n} over the rate limit"),
-    };
+    let Counts { probe, hits, filtered, limited, delivered, lost, waiting, missed, .. } = counts;
+    let some = |n: &u64, what: &str| if *n == 0 { String::new() } else { format!(" + {n} {what}") };
+    let (limited, waiting) = (some(limited, "over the rate limit"), some(waiting, "not returned yet"));
     let missed = match missed {
-        Some(n) => format!("{n} more missed by the kernel"),
-        None => "this kernel does not count the hits that it misses".to_owned(),
+        Missed::Counted(n) => format!("; {n} more missed by the kernel"),
+        Missed::Unknown => "; this kernel does not count the hits that it misses".to_owned(),
+        // Of all that share the program: said once, below.
+        Missed::Shared { .. } => String::new(),
     };
     format!(
-        "{probe}: {hits} hits = {filtered} filtered{limited} + {delivered} delivered + {lost} lost; {missed}"
+        "{probe}: {hits} hits = {filtered} filtered{limited} + {delivered} delivered + {lost} lost{waiting}{missed}"
     )
 }

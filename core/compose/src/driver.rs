@@ -2,29 +2,34 @@
 //! readers, and writes the record. See `docs/architecture.md` for the order and the reasons.
 //!
 //! Registers: r6 the kernel's context, r7 this CPU's slot, r8 bytes of the record that are used
-//! beyond its fixed part. Everything else is scratch or on the stack.
+//! beyond its fixed part, r9 the counters of the probe that was hit, where a program has several.
+//! Everything else is scratch or on the stack.
 
+mod arguments;
+mod decide;
 mod guard;
 mod inline;
+mod record;
+mod returns;
 
 pub(crate) use inline::Inlined;
 
 use tracer_bpf::{
     Assembler, Insn,
-    insn::{Alu, Cond, Label, PSEUDO_MAP_FD, PSEUDO_MAP_VALUE, Width},
+    insn::{Alu, Cond, Label, PSEUDO_MAP_VALUE, Width},
 };
-use tracer_event::{Layout, header};
+use tracer_event::Layout;
 
 use crate::{
-    arguments::Origin,
     error::ComposeError,
-    fragment::{Accessor, Build, From, Wants},
-    shape::{Attach, Condition, MapRef, SLOT_HEADER, STACK_BYTES, Shape, counter},
+    shape::{Attach, COUNTERS, MapRef, Role, Shape, counter},
 };
 
 /// Helpers by their numbers in `include/uapi/linux/bpf.h`.
 mod helper {
     pub(super) const MAP_LOOKUP_ELEM: i32 = 1;
+    pub(super) const MAP_UPDATE_ELEM: i32 = 2;
+    pub(super) const MAP_DELETE_ELEM: i32 = 3;
     pub(super) const KTIME_GET_NS: i32 = 5;
     pub(super) const GET_SMP_PROCESSOR_ID: i32 = 8;
     pub(super) const GET_CURRENT_PID_TGID: i32 = 14;
@@ -32,6 +37,7 @@ mod helper {
     pub(super) const GET_STACK: i32 = 67;
     pub(super) const PROBE_READ_KERNEL: i32 = 113;
     pub(super) const RINGBUF_OUTPUT: i32 = 130;
+    pub(super) const GET_ATTACH_COOKIE: i32 = 174;
 }
 
 /// `BPF_RB_NO_WAKEUP`: whoever reads the ring looks into it by the clock. A wakeup is an interrupt on the traced
@@ -46,8 +52,12 @@ mod frame {
     pub(super) const PRESENT: i16 = -16;
     /// The time, where the rate limit had to ask for it.
     pub(super) const TIME: i16 = -24;
+    /// Which of the program's probes was hit, where it has several.
+    pub(super) const INDEX: i16 = -32;
+    /// What a call of the probed function is known by until it returns: 16 bytes.
+    pub(super) const CALL: i16 = -48;
     /// Arguments, eight bytes each, downwards from here; the struct of the next call below them.
-    pub(super) const ARGUMENTS: i16 = -24;
+    pub(super) const ARGUMENTS: i16 = -48;
     /// A program has 512 bytes; what is left is the readers'.
     pub(super) const MAX: usize = 256;
 }
@@ -75,8 +85,6 @@ pub(crate) struct Driver {
 }
 
 pub(crate) fn generate(shape: &Shape<'_>, layout: &Layout) -> Result<Driver, ComposeError> {
-    let mut asm = Assembler::default();
-    let (end, filtered, limited, lost) = (asm.label(), asm.label(), asm.label(), asm.label());
     let driver = Driver {
         insns: Vec::new(),
         calls: Vec::new(),
@@ -85,49 +93,14 @@ pub(crate) fn generate(shape: &Shape<'_>, layout: &Layout) -> Result<Driver, Com
         parts: Vec::new(),
     };
     let fetched = vec![false; shape.arguments.iter().len()];
-    let nullable = fetched.clone();
+    // A tracepoint's callers may pass NULL, and newer verifiers insist that it is tested for.
+    let nullable = vec![shape.attach == Attach::TpBtf; fetched.len()];
     let guarded = vec![false; shape.guards.len()];
-    let mut g = Generator { asm, driver, shape, layout, fetched, nullable, guarded };
-    g.check_frame()?;
-    g.part("slot of this CPU");
-    g.slot(end);
-    for (asked, condition) in shape.conditions.iter().enumerate() {
-        g.guards(Some(&condition.accessor.wants), &shape.conditions[..asked], filtered)?;
-        g.part(&format!("filter {}.{}", condition.accessor.section, condition.accessor.field));
-        g.condition(condition, filtered)?;
+    let mut g = Generator { asm: Assembler::default(), driver, shape, layout, fetched, nullable, guarded };
+    match shape.role {
+        Role::Event | Role::Entry => g.hit()?,
+        Role::Return(value) => g.returned(value)?,
     }
-    g.guards(None, &shape.conditions, filtered)?;
-    g.part("admitted");
-    g.count(counter::ADMITTED);
-    if let Some(rate) = shape.rate {
-        g.part("rate limit");
-        g.rate(rate, limited);
-    }
-    g.part("context");
-    g.context();
-    for (index, reader) in shape.readers.iter().enumerate() {
-        g.part(&format!("reader {}", reader.reader.schema.section()));
-        g.reader(index)?;
-    }
-    g.part("output");
-    g.output(lost);
-    g.count(counter::DELIVERED);
-    g.asm.jump(end);
-    g.asm.place(lost);
-    g.count(counter::LOST);
-    g.asm.jump(end);
-    if shape.rate.is_some() {
-        g.asm.place(limited);
-        g.count(counter::LIMITED);
-        g.asm.jump(end);
-    }
-    if !shape.conditions.is_empty() || !shape.guards.is_empty() {
-        g.asm.place(filtered);
-        g.count(counter::FILTERED);
-    }
-    g.asm.place(end);
-    g.asm.mov(0, 0);
-    g.asm.exit();
     g.driver.insns = g.asm.finish()?;
     Ok(g.driver)
 }
@@ -155,6 +128,62 @@ fn imm(n: u32) -> i32 {
 }
 
 impl<'a> Generator<'a> {
+    /// The whole function, for a hit from which an event is made.
+    fn hit(&mut self) -> Result<(), ComposeError> {
+        let (shape, end, filtered) = (self.shape, self.asm.label(), self.asm.label());
+        let (limited, lost) = (self.asm.label(), self.asm.label());
+        self.check_frame()?;
+        self.part("slot of this CPU");
+        self.slot(end);
+        for (asked, condition) in shape.conditions.iter().enumerate() {
+            self.guards(Some(&condition.accessor.wants), &shape.conditions[..asked], filtered)?;
+            self.part(&format!("filter {}.{}", condition.accessor.section, condition.accessor.field));
+            self.condition(condition, filtered)?;
+        }
+        self.guards(None, &shape.conditions, filtered)?;
+        self.part("admitted");
+        self.count(counter::ADMITTED);
+        if let Some(rate) = shape.rate {
+            self.part("rate limit");
+            self.rate(rate, limited);
+        }
+        self.part("context");
+        self.context();
+        for (index, reader) in shape.readers.iter().enumerate() {
+            self.part(&format!("reader {}", reader.reader.schema.section()));
+            self.reader(index)?;
+        }
+        self.part("output");
+        self.complete();
+        if shape.role == Role::Entry {
+            self.keep_until_return(lost)?;
+        } else {
+            self.output(lost);
+            self.count(counter::DELIVERED);
+        }
+        self.asm.jump(end);
+        self.asm.place(lost);
+        self.count(counter::LOST);
+        self.asm.jump(end);
+        if shape.rate.is_some() {
+            self.asm.place(limited);
+            self.count(counter::LIMITED);
+            self.asm.jump(end);
+        }
+        if !shape.conditions.is_empty() || !shape.guards.is_empty() {
+            self.asm.place(filtered);
+            self.count(counter::FILTERED);
+        }
+        self.end(end);
+        Ok(())
+    }
+
+    fn end(&mut self, end: Label) {
+        self.asm.place(end);
+        self.asm.mov(0, 0);
+        self.asm.exit();
+    }
+
     fn part(&mut self, name: &str) {
         let here = self.asm.here();
         // A part that came out empty leaves its place to the next: the kernel wants them to ascend.
@@ -182,9 +211,35 @@ impl<'a> Generator<'a> {
         self.asm.mov_reg(6, 1);
         self.asm.call(helper::GET_SMP_PROCESSOR_ID);
         self.asm.jump_if(Cond::Ge, 0, imm(self.shape.cpus), end);
+        if self.shape.count > 1 {
+            self.asm.mov_reg(9, 0);
+        }
         self.asm.alu(Alu::Mul, 0, imm(self.shape.slot_size(self.layout)));
         self.map(7, MapRef::Slots, PSEUDO_MAP_VALUE);
         self.asm.alu_reg(Alu::Add, 7, 0);
+        if self.shape.count > 1 {
+            self.counters(end);
+        }
+    }
+
+    /// r9 = the counters of the probe that was hit, of the CPU in r9. A probe's cookie is its place among the program's.
+    fn counters(&mut self, end: Label) {
+        let count = self.shape.count;
+        self.asm.mov_reg(1, 6);
+        self.asm.call(helper::GET_ATTACH_COOKIE);
+        self.asm.jump_if(Cond::Ge, 0, i32::from(count), end);
+        self.asm.store(Width::B8, 10, frame::INDEX, 0);
+        self.asm.alu(Alu::Mul, 9, i32::from(count) * imm(COUNTERS));
+        self.asm.alu(Alu::Mul, 0, imm(COUNTERS));
+        self.map_at(1, MapRef::Slots, PSEUDO_MAP_VALUE, self.shape.counters(self.layout));
+        self.asm.alu_reg(Alu::Add, 1, 9);
+        self.asm.alu_reg(Alu::Add, 1, 0);
+        self.asm.mov_reg(9, 1);
+    }
+
+    /// The register that points at the counters.
+    fn counters_register(&self) -> u8 {
+        if self.shape.count > 1 { 9 } else { 7 }
     }
 
     fn map(&mut self, register: u8, map: MapRef, kind: u8) {
@@ -198,107 +253,10 @@ impl<'a> Generator<'a> {
     }
 
     fn count(&mut self, counter: i16) {
-        self.asm.load(Width::B8, 1, 7, counter);
+        let at = self.counters_register();
+        self.asm.load(Width::B8, 1, at, counter);
         self.asm.alu(Alu::Add, 1, 1);
-        self.asm.store(Width::B8, 7, counter, 1);
-    }
-
-    /// Whether an argument has its place on the stack. One that the context holds is loaded from there each time:
-    /// that is as near. Only where a guard may put NULL in its stead does it need a place.
-    fn is_kept(&self, index: usize, origin: &Origin) -> bool {
-        let arguments = self.shape.arguments;
-        let mut withheld = self.shape.guards.iter().filter_map(|g| arguments.index(g.withhold.as_ref()?));
-        matches!(origin, Origin::Derived { .. }) || withheld.any(|w| w == index)
-    }
-
-    /// An argument that was fetched, into a register.
-    fn load_argument(&mut self, register: u8, index: usize) -> Result<(), ComposeError> {
-        match self.shape.arguments.at(index).map(|a| &a.origin) {
-            Some(origin @ Origin::Parameter(n)) if !self.is_kept(index, origin) => {
-                let from = self.shape.attach.parameter(*n).ok_or(ComposeError::Parameter(*n))?;
-                self.asm.load(Width::B8, register, 6, from);
-            }
-            _ => self.asm.load(Width::B8, register, 10, Self::argument(index)),
-        }
-        Ok(())
-    }
-
-    /// Puts an argument on the stack if it is kept there, and before it those that it is derived from.
-    fn fetch(&mut self, index: usize) -> Result<(), ComposeError> {
-        let Some(argument) = self.shape.arguments.at(index) else { return Ok(()) };
-        if std::mem::replace(&mut self.fetched[index], true) {
-            return Ok(());
-        }
-        let at = Self::argument(index);
-        match argument.origin {
-            Origin::Parameter(_) if !self.is_kept(index, &argument.origin) => {}
-            Origin::Parameter(n) => {
-                let from = self.shape.attach.parameter(n).ok_or(ComposeError::Parameter(n))?;
-                self.asm.load(Width::B8, 1, 6, from);
-                self.asm.store(Width::B8, 10, at, 1);
-            }
-            Origin::Derived { from, offset: member } => {
-                self.fetch(from)?;
-                self.nullable[index] = self.nullable[from];
-                if self.shape.build == Build::Direct {
-                    let null = self.asm.label();
-                    self.load_argument(1, from)?;
-                    if self.nullable[from] {
-                        self.asm.jump_if(Cond::Eq, 1, 0, null);
-                    }
-                    // A null or stale pointer reads as 0: the kernel handles the fault.
-                    self.asm.load(Width::B8, 1, 1, offset(member)?);
-                    self.asm.place(null);
-                    self.asm.store(Width::B8, 10, at, 1);
-                } else {
-                    self.asm.mov_reg(1, 10);
-                    self.asm.alu(Alu::Add, 1, i32::from(at));
-                    self.asm.mov(2, 8);
-                    self.load_argument(3, from)?;
-                    self.asm.alu(Alu::Add, 3, imm(member));
-                    self.asm.call(helper::PROBE_READ_KERNEL);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Builds the argument struct of the next call below the arguments; r1 points at it.
-    fn arguments(&mut self, fragment: usize, wants: &Wants) -> Result<(), ComposeError> {
-        let size = i16::try_from(wants.size.next_multiple_of(8)).unwrap_or(i16::MAX);
-        let base = Self::argument(self.fetched.len()) + 8 - size;
-        let mut indices = Vec::new();
-        for want in &wants.members {
-            let index = want.argument().and_then(|ty| self.shape.arguments.index(ty));
-            if let Some(index) = index {
-                self.fetch(index)?;
-            }
-            indices.push(index);
-        }
-        // Gaps in the struct, and what cannot be had, are part of what the function may read.
-        for word in 0..size / 8 {
-            let filled = wants.members.iter().zip(&indices).any(|(want, index)| {
-                let said = index.is_some() || !matches!(want.from, From::Argument(_));
-                said && want.size == 8 && want.offset == u32::from((8 * word).unsigned_abs())
-            });
-            if !filled {
-                self.asm.store_imm(Width::B8, 10, base + 8 * word, 0);
-            }
-        }
-        for (want, index) in wants.members.iter().zip(indices) {
-            let width = Width::from_bytes(want.size).ok_or(ComposeError::Offset(want.size))?;
-            match (index, &want.from) {
-                (Some(index), _) => self.load_argument(1, index)?,
-                // Constants: the verifier knows them and removes what they rule out.
-                (None, From::Option(name)) => self.asm.load64(1, self.shape.constant(fragment, name)),
-                (None, From::Symbol(name)) => self.asm.load64(1, self.shape.symbol(name)),
-                (None, From::Argument(_)) => continue,
-            }
-            self.asm.store(width, 10, base + offset(want.offset)?, 1);
-        }
-        self.asm.mov_reg(1, 10);
-        self.asm.alu(Alu::Add, 1, i32::from(base));
-        Ok(())
+        self.asm.store(Width::B8, at, counter, 1);
     }
 
     fn call(&mut self, fragment: usize, function: &str) {
@@ -309,200 +267,14 @@ impl<'a> Generator<'a> {
         let at = self.asm.call_function();
         self.driver.calls.push(Call { at, fragment, function: function.to_owned() });
     }
-
-    /// Goes on when the accessor's value is among those wanted, else to `filtered`.
-    fn condition(&mut self, condition: &Condition<'_>, filtered: Label) -> Result<(), ComposeError> {
-        self.value(condition.fragment, condition.accessor, filtered)?;
-        let wanted = self.asm.label();
-        self.asm.load(Width::B8, 1, 10, frame::VALUE);
-        let (last, others) = condition.values.split_last().map_or((None, &[][..]), |(l, o)| (Some(*l), o));
-        for value in others {
-            self.jump_if_value(*value, wanted);
-        }
-        match last.map(i32::try_from) {
-            Some(Ok(value)) => self.asm.jump_if(Cond::Ne, 1, value, filtered),
-            Some(Err(_)) | None => {
-                last.into_iter().for_each(|value| self.jump_if_value(value, wanted));
-                self.asm.jump(filtered);
-            }
-        }
-        self.asm.place(wanted);
-        Ok(())
-    }
-
-    /// Has an accessor store its value at [`frame::VALUE`]; goes to `absent` when there is none.
-    fn value(&mut self, fragment: usize, accessor: &Accessor, absent: Label) -> Result<(), ComposeError> {
-        self.arguments(fragment, &accessor.wants)?;
-        self.asm.store_imm(Width::B8, 10, frame::VALUE, 0);
-        self.asm.mov_reg(2, 10);
-        self.asm.alu(Alu::Add, 2, i32::from(frame::VALUE));
-        self.call(fragment, &accessor.function);
-        self.asm.jump_if(Cond::Eq, 0, 0, absent);
-        Ok(())
-    }
-
-    /// Jumps when r1 is `value`.
-    fn jump_if_value(&mut self, value: i64, to: Label) {
-        match i32::try_from(value) {
-            Ok(value) => self.asm.jump_if(Cond::Eq, 1, value, to),
-            Err(_) => {
-                self.asm.load64(2, value.cast_unsigned());
-                self.asm.jump_if_reg(Cond::Eq, 1, 2, to);
-            }
-        }
-    }
-
-    /// Goes to `limited` when this second's events are used up. CPUs may meet when a second begins,
-    /// and then let a few more pass: never fewer, and no more than there are CPUs.
-    fn rate(&mut self, rate: u32, limited: Label) {
-        let same = self.asm.label();
-        self.asm.call(helper::KTIME_GET_NS);
-        self.asm.store(Width::B8, 10, frame::TIME, 0);
-        self.asm.alu(Alu::Div, 0, 1_000_000_000);
-        self.map_at(2, MapRef::Slots, PSEUDO_MAP_VALUE, self.shape.shared(self.layout));
-        self.asm.load(Width::B8, 1, 2, 0);
-        self.asm.jump_if_reg(Cond::Eq, 1, 0, same);
-        self.asm.store(Width::B8, 2, 0, 0);
-        self.asm.store_imm(Width::B8, 2, 8, 0);
-        self.asm.place(same);
-        self.asm.load(Width::B8, 1, 2, 8);
-        self.asm.jump_if(Cond::Ge, 1, imm(rate.min(i32::MAX.unsigned_abs())), limited);
-        self.asm.mov(1, 1);
-        self.asm.atomic_add(2, 8, 1);
-    }
-
-    /// The header, but for what only the end knows.
-    fn context(&mut self) {
-        let at = |field: usize| SLOT_HEADER + i16::try_from(field).unwrap_or(0);
-        if self.shape.rate.is_some() {
-            self.asm.load(Width::B8, 0, 10, frame::TIME);
-        } else {
-            self.asm.call(helper::KTIME_GET_NS);
-        }
-        self.asm.store(Width::B8, 7, at(header::TIME), 0);
-        self.asm.store_imm(Width::B2, 7, at(header::PROBE), i32::from(self.shape.probe));
-        self.asm.call(helper::GET_SMP_PROCESSOR_ID);
-        self.asm.store(Width::B2, 7, at(header::CPU), 0);
-        self.asm.call(helper::GET_CURRENT_PID_TGID);
-        self.asm.store(Width::B4, 7, at(header::PID), 0);
-        self.asm.alu(Alu::Rsh, 0, 32);
-        self.asm.store(Width::B4, 7, at(header::TGID), 0);
-        self.asm.mov_reg(1, 7);
-        self.asm.alu(Alu::Add, 1, i32::from(at(header::COMM)));
-        self.asm.mov(2, 16);
-        self.asm.call(helper::GET_CURRENT_COMM);
-        self.asm.load(Width::B8, 1, 7, counter::LOST);
-        self.asm.store(Width::B8, 7, at(header::LOST), 1);
-        self.asm.store_imm(Width::B4, 7, at(header::FLAGS), 0);
-        self.asm.store_imm(Width::B8, 10, frame::PRESENT, 0);
-        self.asm.mov(8, 0);
-    }
-
-    /// Calls one reader on its zeroed section, and notes whether it had something to say.
-    fn reader(&mut self, index: usize) -> Result<(), ComposeError> {
-        let shape = self.shape;
-        let (bound, placed) = (&shape.readers[index], &self.layout.sections()[index]);
-        let (schema, absent) = (&placed.schema, self.asm.label());
-        let start = SLOT_HEADER + offset(placed.offset)?;
-        let tails = i32::from(SLOT_HEADER) + imm(self.layout.fixed_end());
-        // r2 = the section: in its place, or where the variable part has got to.
-        let target = |g: &mut Self| {
-            g.asm.mov_reg(2, 7);
-            match schema.tail() {
-                None => g.asm.alu(Alu::Add, 2, i32::from(start)),
-                Some(_) => {
-                    g.asm.alu_reg(Alu::Add, 2, 8);
-                    g.asm.alu(Alu::Add, 2, tails);
-                }
-            }
-        };
-        target(self);
-        for word in 0..schema.size().div_ceil(8) {
-            // The last word of a tail's fixed part may reach into its array: not yet written.
-            self.asm.store_imm(Width::B8, 2, offset(8 * word)?, 0);
-        }
-        if schema.tail().is_some() {
-            self.asm.store_imm(Width::B8, 7, start, 0);
-        }
-        self.arguments(bound.fragment, &bound.reader.wants)?;
-        target(self);
-        self.call(bound.fragment, &bound.reader.function);
-        self.asm.jump_if(Cond::Eq, 0, 0, absent);
-        if let Some(tail) = schema.tail() {
-            // A reader that says nonsense is absent, and the record stays whole.
-            self.asm.jump_if(Cond::Gt, 0, imm(schema.size() + tail.max), absent);
-            self.asm.jump_if(Cond::Lt, 0, imm(schema.size()), absent);
-            self.asm.store(Width::B4, 7, start, 0);
-            // The padding to the next multiple of 8 still holds an older record's bytes.
-            self.asm.mov_reg(2, 7);
-            self.asm.alu_reg(Alu::Add, 2, 8);
-            self.asm.alu_reg(Alu::Add, 2, 0);
-            for byte in 0..7 {
-                self.asm.alu(Alu::Add, 2, if byte == 0 { tails } else { 1 });
-                self.asm.store_imm(Width::B1, 2, 0, 0);
-            }
-            self.asm.alu(Alu::Add, 0, 7);
-            self.asm.alu(Alu::And, 0, -8);
-            self.asm.alu_reg(Alu::Add, 8, 0);
-        }
-        self.asm.load(Width::B8, 1, 10, frame::PRESENT);
-        if index < 31 {
-            self.asm.alu(Alu::Or, 1, 1 << index);
-        } else {
-            self.asm.load64(2, 1 << index);
-            self.asm.alu_reg(Alu::Or, 1, 2);
-        }
-        self.asm.store(Width::B8, 10, frame::PRESENT, 1);
-        self.asm.place(absent);
-        Ok(())
-    }
-
-    /// Presence bits, stack, size; then one copy of the used bytes into the ring.
-    fn output(&mut self, lost: Label) {
-        let at = |field: usize| SLOT_HEADER + i16::try_from(field).unwrap_or(0);
-        let end = imm(self.layout.fixed_end());
-        self.asm.load(Width::B8, 1, 10, frame::PRESENT);
-        self.asm.store(Width::B8, 7, at(header::SECTIONS), 1);
-        self.asm.store_imm(Width::B4, 7, at(header::STACK), 0);
-        if self.shape.stack {
-            let no_stack = self.asm.label();
-            self.asm.mov_reg(1, 6);
-            self.asm.mov_reg(2, 7);
-            self.asm.alu_reg(Alu::Add, 2, 8);
-            self.asm.alu(Alu::Add, 2, i32::from(SLOT_HEADER) + end);
-            self.asm.mov(3, imm(STACK_BYTES));
-            self.asm.mov(4, 0);
-            self.asm.call(helper::GET_STACK);
-            // Unsigned: a negative error is far above the limit.
-            self.asm.jump_if(Cond::Gt, 0, imm(STACK_BYTES), no_stack);
-            self.asm.store(Width::B4, 7, at(header::STACK), 0);
-            self.asm.alu_reg(Alu::Add, 8, 0);
-            self.asm.place(no_stack);
-        }
-        self.asm.alu(Alu::Add, 8, end);
-        self.asm.store(Width::B4, 7, at(header::RECORD_SIZE), 8);
-        self.asm.store_imm(Width::B8, 10, frame::VALUE, 0);
-        self.map(1, MapRef::Rings, PSEUDO_MAP_FD);
-        self.asm.mov_reg(2, 10);
-        self.asm.alu(Alu::Add, 2, i32::from(frame::VALUE));
-        self.asm.call(helper::MAP_LOOKUP_ELEM);
-        self.asm.jump_if(Cond::Eq, 0, 0, lost);
-        self.asm.mov_reg(1, 0);
-        self.asm.mov_reg(2, 7);
-        self.asm.alu(Alu::Add, 2, i32::from(SLOT_HEADER));
-        self.asm.mov_reg(3, 8);
-        self.asm.mov(4, NO_WAKEUP);
-        self.asm.call(helper::RINGBUF_OUTPUT);
-        self.asm.jump_if(Cond::Ne, 0, 0, lost);
-    }
 }
 
 impl Attach {
     /// Where a parameter of the traced function is found in the program's context, in bytes.
     pub(crate) fn parameter(self, n: u8) -> Option<i16> {
         match self {
-            // The trampoline's context is an array of the parameters; 12 is its limit.
-            Self::Fentry => (n < 12).then(|| 8 * i16::from(n)),
+            // The context is an array of the parameters; 12 is the limit of trampolines and tracepoints.
+            Self::Fentry | Self::TpBtf | Self::RawTracepoint => (n < 12).then(|| 8 * i16::from(n)),
             Self::Kprobe => PT_REGS.get(usize::from(n)).copied(),
         }
     }
@@ -518,3 +290,17 @@ const PT_REGS: [i16; 8] = [0, 8, 16, 24, 32, 40, 48, 56];
 /// Other machines have fentry, or no kprobes that pass parameters.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const PT_REGS: [i16; 0] = [];
+
+/// Offsets in `struct pt_regs` of the stack pointer and of the register that a function returns its value in, where a
+/// return leaves the stack pointer 8 bytes above that of the entry.
+#[cfg(target_arch = "x86_64")]
+const SP: Option<i16> = Some(152);
+/// See [`SP`].
+#[cfg(target_arch = "x86_64")]
+const RETURNED: Option<i16> = Some(80);
+/// Elsewhere a return is not recognised by the stack pointer.
+#[cfg(not(target_arch = "x86_64"))]
+const SP: Option<i16> = None;
+/// See [`SP`].
+#[cfg(not(target_arch = "x86_64"))]
+const RETURNED: Option<i16> = None;

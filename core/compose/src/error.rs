@@ -81,6 +81,9 @@ pub enum FragmentError {
 /// Why a program cannot be composed from parts that are fine by themselves.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ComposeError {
+    /// Returns of functions by kprobes.
+    #[error("on this architecture, returns of functions can be probed by fexit only")]
+    Returns,
     /// Arguments of all readers together do not fit the stack of the composed program.
     #[error("the readers together want {0} bytes of arguments; {1} fit the stack")]
     Stack(usize, usize),

@@ -22,6 +22,11 @@ pub enum ImageMap {
     },
     /// See [`MapRef::Rings`].
     Rings,
+    /// See [`MapRef::Calls`]: a hash of [`crate::CALLS`] entries with keys of 16 bytes.
+    Calls {
+        /// Bytes of a value.
+        size: u32,
+    },
     /// A fragment's map; programs with a map of the same name share it.
     Fragment(MapSpec),
 }
@@ -43,6 +48,9 @@ pub struct Image {
     pub layout: Layout,
     /// Bytes of one CPU's slot.
     pub slot_size: u32,
+    /// With several probes, where in the array of slots their counters begin, and the bytes of one CPU's; see
+    /// [`Shape::counters`].
+    pub counters: Option<(u32, u32)>,
     /// Names behind instruction ranges, for messages.
     places: Vec<Placed>,
 }
@@ -71,8 +79,10 @@ pub fn compose(shape: &Shape<'_>) -> Result<Image, ComposeError> {
     let layout = shape.layout().map_err(|e| ComposeError::Layout(e.to_string()))?;
     let driver = driver::generate(shape, &layout)?;
     let slot_size = shape.slot_size(&layout);
-    let slots = shape.slots_size(&layout);
-    let mut linker = Linker::new(&driver, layout, slot_size, slots);
+    let sizes = Sizes { slot: slot_size, slots: shape.slots_size(&layout), call: shape.call_size(&layout) };
+    let counters = (shape.count > 1).then(|| (shape.counters(&layout), shape.counters_size()));
+    let mut linker = Linker::new(&driver, layout, sizes);
+    linker.image.counters = counters;
     for inlined in &driver.inlined {
         linker.tell_of(shape, inlined);
     }
@@ -99,6 +109,14 @@ pub fn compose(shape: &Shape<'_>) -> Result<Image, ComposeError> {
     Ok(image)
 }
 
+/// Bytes of a slot, of all slots, and of an event that waits.
+#[derive(Clone, Copy)]
+struct Sizes {
+    slot: u32,
+    slots: u32,
+    call: u32,
+}
+
 struct Linker {
     btf: Builder,
     /// Each fragment's BTF is appended once.
@@ -108,7 +126,7 @@ struct Linker {
 }
 
 impl Linker {
-    fn new(driver: &Driver, layout: Layout, slot_size: u32, slots: u32) -> Self {
+    fn new(driver: &Driver, layout: Layout, sizes: Sizes) -> Self {
         let mut btf = Builder::default();
         let int = btf.int("int", 4, true);
         let ctx = btf.ptr(0);
@@ -121,7 +139,8 @@ impl Linker {
             func_info: vec![[0, main]],
             line_info: Vec::new(),
             layout,
-            slot_size,
+            slot_size: sizes.slot,
+            counters: None,
             places: Vec::new(),
         };
         for (i, (start, name)) in driver.parts.iter().enumerate() {
@@ -133,8 +152,9 @@ impl Linker {
         }
         for (at, map) in &driver.maps {
             let map = match map {
-                MapRef::Slots => ImageMap::Slots { size: slots },
+                MapRef::Slots => ImageMap::Slots { size: sizes.slots },
                 MapRef::Rings => ImageMap::Rings,
+                MapRef::Calls => ImageMap::Calls { size: sizes.call },
             };
             image.refer(*at, map);
         }

@@ -35,4 +35,7 @@ pub use manifest::{
     Guard as ManifestGuard, Manifest, ManifestError, ManifestOption, Need, PlaceName, SectionText,
 };
 pub use registry::Embedded;
-pub use shape::{Attach, BoundReader, Condition, Guard, MapRef, SLOT_HEADER, STACK_BYTES, Shape, counter};
+pub use shape::{
+    Attach, BoundReader, CALLS, COUNTERS, Condition, Guard, MapRef, ReturnValue, Role, SLOT_HEADER,
+    STACK_BYTES, Shape, counter,
+};

@@ -15,8 +15,30 @@ use crate::{
 pub enum Attach {
     /// A kprobe: parameters in `struct pt_regs`.
     Kprobe,
-    /// A BPF trampoline at a function's entry: parameters typed, in an array.
+    /// A BPF trampoline at a function's entry or return: parameters typed, in an array.
     Fentry,
+    /// A tracepoint: arguments typed, in an array, and some of them perhaps NULL.
+    TpBtf,
+    /// A tracepoint: arguments in an array.
+    RawTracepoint,
+}
+
+/// Which part of an event a program makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// All of it.
+    Event,
+    /// What is known at the entry of a function, and waits for its return.
+    Entry,
+    /// What the return adds.
+    Return(ReturnValue),
+}
+
+/// Where a returned value is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ReturnValue {
+    /// How many parameters the function has: a trampoline's context has the value behind them.
+    pub parameters: u8,
 }
 
 /// Bytes for a stack at most: `PERF_MAX_STACK_DEPTH`, 127 addresses.
@@ -25,8 +47,15 @@ pub const STACK_BYTES: u32 = 127 * 8;
 /// Bytes of counters at the front of a CPU's slot; the record under construction follows.
 pub const SLOT_HEADER: i16 = 64;
 
-/// Bytes behind the last CPU's slot: the rate limit's second (since boot) and its number of events.
-const SHARED: u32 = 64;
+/// Bytes behind the last CPU's slot, for each of the program's probes: the rate limit's second (since boot) and its number
+/// of events.
+const SHARED: u32 = COUNTERS;
+
+/// Bytes of a probe's counters on a CPU: a cache line.
+pub const COUNTERS: u32 = 64;
+
+/// Calls that wait for their return at once, of all of a program's probes.
+pub const CALLS: u32 = 1024;
 
 /// Offsets of the counters in a slot; `u64` each. Every hit is counted as filtered or as admitted,
 /// and at rest admitted = limited + delivered + lost; so hits = filtered + limited + delivered + lost.
@@ -50,6 +79,8 @@ pub enum MapRef {
     Slots,
     /// Shared by all programs: an array of ring buffers.
     Rings,
+    /// Events that wait for a return: shared by the programs at entry and return.
+    Calls,
 }
 
 /// A reader in a shape.
@@ -105,8 +136,14 @@ pub struct Shape<'a> {
     pub stack: bool,
     /// Events per second at most, on all CPUs together.
     pub rate: Option<u32>,
-    /// The probe's number, which records carry.
-    pub probe: u16,
+    /// Which part of an event the program makes.
+    pub role: Role,
+    /// The section of what the function returns, where it returns something; behind those of the readers.
+    pub returns: Option<Arc<Schema>>,
+    /// The probe's number, which records carry; the first of several.
+    pub first: u16,
+    /// Of how many probes the program is. With several of them, each one's cookie is its place among them.
+    pub count: u16,
     /// CPUs that may run the program: the machine's possible CPUs.
     pub cpus: u32,
     /// Values of the collectors' options: (index of the fragment, option) to value.
@@ -118,12 +155,30 @@ pub struct Shape<'a> {
 impl Shape<'_> {
     /// The layout of the records.
     pub fn layout(&self) -> Result<Layout, LayoutError> {
-        Layout::new(self.readers.iter().map(|r| Arc::clone(&r.schema)).collect())
+        let readers = self.readers.iter().map(|r| Arc::clone(&r.schema));
+        Layout::new(readers.chain(self.returns.clone()).collect())
     }
 
     /// Bytes of the program's array: a slot for each CPU, and what the CPUs share.
     pub fn slots_size(&self, layout: &Layout) -> u32 {
-        self.shared(layout).saturating_add(SHARED)
+        let by_cpu = if self.count > 1 { self.cpus.saturating_mul(self.counters_size()) } else { 0 };
+        self.counters(layout).saturating_add(by_cpu)
+    }
+
+    /// Where in the array the counters of the first CPU's probes are, where there are several of those; each CPU's have
+    /// their own [`Shape::counters_size`] bytes. A single probe's are at the begin of the slot.
+    pub fn counters(&self, layout: &Layout) -> u32 {
+        self.shared(layout).saturating_add(SHARED.saturating_mul(u32::from(self.count)))
+    }
+
+    /// Bytes of all probes' counters on one CPU.
+    pub fn counters_size(&self) -> u32 {
+        COUNTERS.saturating_mul(u32::from(self.count))
+    }
+
+    /// Bytes of an event that waits for a return.
+    pub fn call_size(&self, layout: &Layout) -> u32 {
+        self.slot_size(layout) - u32::from(SLOT_HEADER.unsigned_abs())
     }
 
     /// Where in the array that is which the CPUs share.

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use tracer_compose::counter;
+use tracer_compose::{COUNTERS, counter};
 use tracer_event::Probes;
-use tracer_kernel::{Map, map::wait_for_running_programs};
+use tracer_kernel::{Link, Map, map::wait_for_running_programs};
 use tracer_trace::Account;
 
-use crate::{error::Error, load::Live, request::Way};
+use crate::{
+    error::Error,
+    load::{Attachment, Live, Loaded, Outcome},
+    request::Way,
+};
 
 /// What became of a probe's hits. Always hits = filtered + limited + delivered + lost, except in
 /// the moment between two of the additions.
@@ -25,16 +29,39 @@ pub struct Counts {
     pub delivered: u64,
     /// The ring had no room.
     pub lost: u64,
-    /// The kernel did not run the program; `None` where this kernel does not count that.
-    pub missed: Option<u64>,
+    /// Events that wait for their function's return.
+    pub waiting: u64,
+    /// What the kernel did not run the program for.
+    pub missed: Missed,
     /// `lost` by CPU.
     pub lost_by_cpu: Vec<u64>,
+}
+
+/// Hits that the kernel did not run a program for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Missed {
+    /// So many.
+    Counted(u64),
+    /// This kernel does not count them.
+    #[default]
+    Unknown,
+    /// So many, of all probes that share a program.
+    Shared {
+        /// The program's number.
+        program: usize,
+        /// How many.
+        hits: u64,
+    },
 }
 
 impl Counts {
     /// The same as outputs take it.
     pub(crate) fn account(&self) -> Account {
         let Self { hits, filtered, limited, delivered, lost, missed, .. } = *self;
+        let missed = match missed {
+            Missed::Counted(n) => Some(n),
+            Missed::Unknown | Missed::Shared { .. } => None,
+        };
         Account { hits, filtered, limited, delivered, lost, missed }
     }
 }
@@ -42,16 +69,21 @@ impl Counts {
 /// The attached probes of a run.
 pub struct Attached {
     live: Vec<Live>,
+    attachments: Vec<Attachment>,
     probes: Arc<Probes>,
     /// Programs keep the rings alive; this keeps the array, for as long as they run.
     _rings: Map,
 }
 
+/// Links that are closed at once: each may take a tenth of a second, in which its thread does nothing.
+const AT_ONCE: usize = 64;
+
 impl Attached {
     /// Takes over what was attached.
-    pub fn new(live: Vec<Live>, rings: Map) -> Self {
+    pub(crate) fn new(outcome: Outcome, rings: Map) -> Self {
+        let Outcome { live, attachments, .. } = outcome;
         let probes = Arc::new(Probes::new(live.iter().map(|l| l.info.clone()).collect()));
-        Self { live, probes, _rings: rings }
+        Self { live, attachments, probes, _rings: rings }
     }
 
     /// What decoding the probes' records takes.
@@ -66,60 +98,110 @@ impl Attached {
 
     /// Detaches everything. Afterwards no program runs, and the counters stand still.
     pub fn stop(&mut self) -> Result<(), Error> {
-        // Detaching a kprobe can take a tenth of a second: all at once.
-        std::thread::scope(|scope| {
-            for live in &mut self.live {
-                if let Some(link) = live.link.take() {
-                    // A kprobe's count of misses goes with its link.
-                    live.missed_before = link.missed().ok().flatten();
+        let mut links: Vec<Link> = Vec::new();
+        for attachment in &mut self.attachments {
+            // A kprobe's count of misses goes with its link.
+            attachment.missed_before = attachment.missed_by_links();
+            // The entry before the return, so that nothing is left waiting.
+            links.extend(attachment.links.drain(..).rev());
+        }
+        // Detaching a kprobe can take a tenth of a second: many at once.
+        while !links.is_empty() {
+            let some = links.split_off(links.len().saturating_sub(AT_ONCE));
+            std::thread::scope(|scope| {
+                for link in some {
                     scope.spawn(move || link.detach());
                 }
-            }
-        });
+            });
+        }
         // A program that was running while its link was closed still delivers.
         Ok(wait_for_running_programs()?)
     }
 
     /// What became of each probe's hits so far.
     pub fn counts(&self) -> Result<Vec<Counts>, Error> {
-        self.live.iter().map(Live::counts).collect()
+        let read: Result<Vec<Vec<Read<'_>>>, Error> =
+            self.attachments.iter().map(|a| a.programs.iter().map(Read::of).collect()).collect();
+        let read = read?;
+        let missed: Vec<Option<u64>> = self.attachments.iter().map(Attachment::missed).collect();
+        Ok(self.live.iter().map(|live| self.count(live, &read, &missed)).collect())
+    }
+
+    fn count(&self, live: &Live, read: &[Vec<Read<'_>>], missed: &[Option<u64>]) -> Counts {
+        let (attachment, index) = live.attachment;
+        let by_cpu = |offset: i16| -> Vec<u64> {
+            let programs = read[attachment].iter().map(|program| program.by_cpu(index, offset));
+            let add = |a: Vec<u64>, b: Vec<u64>| a.iter().zip(&b).map(|(a, b)| a + b).collect();
+            programs.reduce(add).unwrap_or_default()
+        };
+        let sum = |offset| by_cpu(offset).iter().sum::<u64>();
+        let (admitted, filtered, limited) =
+            (sum(counter::ADMITTED), sum(counter::FILTERED), sum(counter::LIMITED));
+        let (delivered, lost) = (sum(counter::DELIVERED), sum(counter::LOST));
+        let waits = matches!(live.way, Way::Fexit | Way::Kretprobe);
+        let missed = match missed[attachment] {
+            None => Missed::Unknown,
+            Some(hits) if self.attachments[attachment].probes > 1 => {
+                Missed::Shared { program: attachment, hits }
+            }
+            Some(n) => Missed::Counted(n),
+        };
+        Counts {
+            probe: live.name.clone(),
+            hits: admitted + filtered,
+            filtered,
+            limited,
+            delivered,
+            lost,
+            waiting: if waits { admitted.saturating_sub(limited + delivered + lost) } else { 0 },
+            missed,
+            lost_by_cpu: by_cpu(counter::LOST),
+        }
     }
 }
 
-impl Live {
-    fn counts(&self) -> Result<Counts, Error> {
-        let mut slots = vec![0; self.slots.value_bytes()];
-        self.slots.lookup(&0u32.to_ne_bytes(), &mut slots)?;
-        let by_cpu = |offset: i16| -> Vec<u64> {
-            let at = usize::from(offset.unsigned_abs());
-            let words = slots.chunks_exact(self.slot_size).take(self.cpus);
-            words.filter_map(|slot| slot.get(at..at + 8)?.try_into().ok()).map(u64::from_ne_bytes).collect()
-        };
-        let sum = |offset| by_cpu(offset).iter().sum();
-        Ok(Counts {
-            probe: self.name.clone(),
-            hits: sum(counter::ADMITTED) + sum(counter::FILTERED),
-            filtered: sum(counter::FILTERED),
-            limited: sum(counter::LIMITED),
-            delivered: sum(counter::DELIVERED),
-            lost: sum(counter::LOST),
-            missed: self.missed(),
-            lost_by_cpu: by_cpu(counter::LOST),
-        })
+/// The slots of a program, as they were at one moment.
+struct Read<'a> {
+    loaded: &'a Loaded,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Read<'a> {
+    fn of(loaded: &'a Loaded) -> Result<Self, Error> {
+        let mut bytes = vec![0; loaded.slots.value_bytes()];
+        loaded.slots.lookup(&0u32.to_ne_bytes(), &mut bytes)?;
+        Ok(Self { loaded, bytes })
     }
 
+    /// A counter of one of the program's probes, for each CPU.
+    fn by_cpu(&self, index: usize, counter: i16) -> Vec<u64> {
+        let Loaded { slot_size, counters, cpus, .. } = *self.loaded;
+        let counter = usize::from(counter.unsigned_abs());
+        let at = |cpu: usize| match counters {
+            None => cpu * slot_size + counter,
+            Some((start, size)) => start as usize + cpu * size as usize + index * COUNTERS as usize + counter,
+        };
+        let word = |at: usize| self.bytes.get(at..at + 8)?.try_into().ok().map(u64::from_ne_bytes);
+        (0..cpus).map(|cpu| word(at(cpu)).unwrap_or(0)).collect()
+    }
+}
+
+impl Attachment {
     /// A kprobe's misses are its link's to count, a trampoline's are the program's.
     fn missed(&self) -> Option<u64> {
-        let by_program = self.program.info().ok().and_then(|i| i.recursion_misses);
+        let by_program = |loaded: &Loaded| loaded.program.info().ok().and_then(|i| i.recursion_misses);
+        let by_programs = self.programs.iter().map(by_program).sum::<Option<u64>>();
         match self.way {
-            Way::Fentry => by_program,
-            Way::Kprobe => {
-                let by_link = match &self.link {
-                    Some(link) => link.missed().ok().flatten(),
-                    None => self.missed_before,
-                };
-                by_link.map(|n| n + by_program.unwrap_or(0))
+            Way::Fentry | Way::Fexit | Way::TpBtf | Way::RawTracepoint => by_programs,
+            Way::Kprobe | Way::KprobeMulti | Way::Kretprobe => {
+                let by_links =
+                    if self.links.is_empty() { self.missed_before } else { self.missed_by_links() };
+                by_links.map(|n| n + by_programs.unwrap_or(0))
             }
         }
+    }
+
+    fn missed_by_links(&self) -> Option<u64> {
+        self.links.iter().map(|link| link.missed().ok().flatten()).sum()
     }
 }

@@ -22,11 +22,11 @@ mod signals;
 mod source;
 mod types;
 
-pub use attached::Counts;
+pub use attached::{Counts, Missed};
 pub use error::{Class, Error};
 pub use notice::Notice;
 pub use plan::{Plan, PlannedCondition, PlannedProbe};
 pub use request::{Request, Way};
 pub use run::{Ended, Outcome, collect};
 pub use source::Source;
-pub use types::{Function, Types, TypesError};
+pub use types::{Place, PlaceKind, Types, TypesError};

@@ -21,6 +21,15 @@ pub enum Notice {
         /// Ways that were refused before.
         refused: Vec<(String, String)>,
     },
+    /// The places that match a pattern are attached.
+    AttachedMany {
+        /// As it was asked for.
+        pattern: String,
+        /// How.
+        way: String,
+        /// How many there are.
+        probes: usize,
+    },
     /// The system was changed.
     Changed(String),
     /// Something that was asked for cannot be had, or only in part.
@@ -67,6 +76,9 @@ impl fmt::Display for Notice {
                     write!(f, ", reading {}", sections.join(", "))?;
                 }
                 refused.iter().try_for_each(|(way, reason)| write!(f, "\n  = note: not by {way}: {reason}"))
+            }
+            Self::AttachedMany { pattern, way, probes } => {
+                write!(f, "attached {pattern} at {probes} places by {way}")
             }
             Self::Changed(change) => write!(f, "changed on this system: {change}"),
             Self::Note(note) => write!(f, "note: {note}"),

@@ -25,8 +25,10 @@ pub struct Request {
     pub allow_system_changes: bool,
     /// Created once everything is attached.
     pub ready_file: Option<PathBuf>,
-    /// The only way of attaching, when one is forced.
+    /// The only way of attaching, when one is forced, for the places where it is one.
     pub attach: Option<Way>,
+    /// Whether a probe that is refused ends the run, instead of being left out.
+    pub strict: bool,
     /// Whether the output makes files while the run goes on.
     pub new_files: bool,
     /// Bytes of the event ring.
@@ -43,20 +45,50 @@ pub struct Request {
     pub numbers: BTreeMap<String, u32>,
 }
 
-/// A way of attaching to a function's entry.
+/// A way of attaching to a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Way {
-    /// A BPF trampoline: misses no hit. Needs BTF of the function; 5.5, and 5.11 in modules.
+    /// A BPF trampoline at a function's entry: misses no hit. Needs BTF of the function; 5.5, and 5.11 in modules.
     Fentry,
+    /// BPF trampolines at a function's entry and return.
+    Fexit,
+    /// One program at many functions' entries: attached and detached at once, misses hits that nest in other kprobes.
+    /// Needs CONFIG_FPROBE; 5.18.
+    KprobeMulti,
     /// A kprobe as a perf event: works nearly everywhere, misses hits that nest in other kprobes.
     Kprobe,
+    /// A kprobe and a kretprobe as perf events.
+    Kretprobe,
+    /// A tracepoint with typed arguments; 5.5, and 5.11 in modules.
+    TpBtf,
+    /// A tracepoint by its name.
+    RawTracepoint,
+}
+
+impl Way {
+    /// The way that `--attach` calls so.
+    fn named(word: &str) -> Option<Self> {
+        match word {
+            "fentry" => Some(Self::Fentry),
+            "kprobe-multi" => Some(Self::KprobeMulti),
+            "kprobe" => Some(Self::Kprobe),
+            "tp-btf" => Some(Self::TpBtf),
+            "raw-tracepoint" => Some(Self::RawTracepoint),
+            _ => None,
+        }
+    }
 }
 
 impl std::fmt::Display for Way {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Fentry => "fentry",
+            Self::Fexit => "fexit",
+            Self::KprobeMulti => "kprobe.multi",
             Self::Kprobe => "kprobe",
+            Self::Kretprobe => "kretprobe",
+            Self::TpBtf => "tp_btf",
+            Self::RawTracepoint => "raw_tracepoint",
         })
     }
 }
@@ -77,11 +109,8 @@ impl Request {
             btf: settings.paths("btf").to_vec(),
             new_files: settings.text("out-rotate").is_some(),
             ready_file: settings.path("ready-file").map(PathBuf::from),
-            attach: match settings.text("attach") {
-                Some("fentry") => Some(Way::Fentry),
-                Some("kprobe") => Some(Way::Kprobe),
-                _ => None,
-            },
+            attach: settings.text("attach").and_then(Way::named),
+            strict: settings.flag("strict"),
             // The table admits what a ring can be: 32 bits.
             rate: settings.integer("rate").and_then(|n| u32::try_from(n).ok()),
             numbers: settings

@@ -2,6 +2,7 @@
 //! ends it, then everything backwards.
 
 use std::{
+    collections::BTreeMap,
     io,
     process::ExitStatus,
     sync::{Arc, atomic::Ordering},
@@ -23,7 +24,7 @@ use crate::{
     command::RunningCommand,
     error::Error,
     ledger::Ledger,
-    load::Loader,
+    load::{Live, Loader},
     notice::Notice,
     plan::{self, Plan},
     pump::{Parts, Pump, Show, Word},
@@ -113,23 +114,39 @@ pub fn collect(
         types.add_files(&request.btf)?;
         let mut ledger = Ledger::new(request.allow_system_changes);
         ledger.prepare(&collectors, &request.probes, &mut types, notify)?;
-        let plan = Plan::new(request, catalog, &mut types)?;
+        let plan = Plan::new(request, catalog, &mut types, &symbols)?;
         plan.notes.iter().for_each(|note| notify(Notice::Note(note.clone())));
-        let (attached, ring) = attach(request, &plan, &types, &symbols, &mut signals).await?;
+        let (attached, ring, left_out) = attach(request, &plan, &types, &symbols, &mut signals).await?;
         drop(types);
-        for live in attached.live() {
-            notify(Notice::Attached {
-                probe: live.name.clone(),
-                way: live.way,
-                module: live.module.clone(),
-                sections: live.info.layout.sections().iter().map(|s| s.schema.section().to_owned()).collect(),
-                refused: live.refused.clone(),
-            });
-        }
+        left_out.into_iter().for_each(|why| notify(Notice::Note(why)));
+        tell_attached(attached.live(), notify);
         ledger.arm(&plan.needs, &symbols, notify)?;
         let flow = Flow::start(request, attached, ring, ledger, symbols, sink)?;
         flow.run(signals, notify).await
     })
+}
+
+/// Says of each probe how it is attached; of a pattern's many, how many in which way.
+fn tell_attached(live: &[Live], notify: &mut dyn FnMut(Notice)) {
+    let sections = |live: &Live| -> Vec<String> {
+        live.info.layout.sections().iter().map(|s| s.schema.section().to_owned()).collect()
+    };
+    let mut patterns: BTreeMap<(&str, String), usize> = BTreeMap::new();
+    for live in live {
+        match &live.pattern {
+            Some(pattern) => *patterns.entry((pattern, live.way.to_string())).or_default() += 1,
+            None => notify(Notice::Attached {
+                probe: live.name.clone(),
+                way: live.way,
+                module: live.module.clone(),
+                sections: sections(live),
+                refused: live.refused.clone(),
+            }),
+        }
+    }
+    for ((pattern, way), probes) in patterns {
+        notify(Notice::AttachedMany { pattern: pattern.to_owned(), way, probes });
+    }
 }
 
 fn privileges(request: &Request) -> Result<(), Error> {
@@ -154,7 +171,7 @@ async fn attach(
     types: &Types,
     symbols: &Symbols,
     signals: &mut Signals,
-) -> Result<(Attached, Ring), Error> {
+) -> Result<(Attached, Ring, Vec<String>), Error> {
     let cpus = PossibleCpus::read();
     let cpus = cpus.map_err(|error| Error::System { what: "cannot read the number of CPUs", error })?;
     // Ids of CPUs may have gaps; a slot is needed up to the highest.
@@ -162,8 +179,12 @@ async fn attach(
     let (ring, rings) = rings(request.ring_size.unwrap_or_else(default_ring_size))?;
     let mut tries = TRIES;
     loop {
-        match Loader::new(plan, types, symbols, &rings, cpus, request.rate)?.load() {
-            Ok(live) => return Ok((Attached::new(live, rings), ring)),
+        let loader = Loader::new(plan, types, symbols, &rings, cpus, request.rate)?;
+        match loader.strict(request.strict).load() {
+            Ok(mut outcome) => {
+                let left_out = std::mem::take(&mut outcome.left_out);
+                return Ok((Attached::new(outcome, rings), ring, left_out));
+            }
             // The verifier stopped for a signal: perhaps one that does not concern this run.
             Err(Error::Interrupted) if tries > 0 && !signals.has_come().await => tries -= 1,
             Err(error) => return Err(error),

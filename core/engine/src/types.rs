@@ -69,17 +69,74 @@ pub struct Types {
     files: BTreeMap<String, Arc<Btf>>,
 }
 
-/// A kernel function that BTF knows.
-#[derive(Clone)]
-pub struct Function {
+/// A function or tracepoint of the kernel that BTF knows.
+#[derive(Debug, Clone)]
+pub struct Place {
     /// The module that it is in; `None` for the kernel itself.
     pub module: Option<String>,
     /// Whether the kernel knows nothing of the types: they are out of a file, for kprobes only.
     pub from_file: bool,
     /// The BTF that has it: vmlinux's, or the module's with vmlinux's as its base.
     pub btf: Arc<Btf>,
-    /// Type id of the `FUNC`.
+    /// Type id of the function's `FUNC`, or of the tracepoint's typedef `btf_trace_NAME`.
     pub id: u32,
+    /// Type id of its prototype, `FUNC_PROTO`.
+    pub prototype: u32,
+    /// Parameters at the front of the prototype that are not arguments: a tracepoint has a pointer of its own there.
+    pub skip: usize,
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaceKind {
+    /// A function.
+    Function,
+    /// A tracepoint, by its name without the group.
+    Tracepoint,
+}
+
+/// What the typedefs of tracepoints' prototypes begin with.
+const TRACEPOINT: &str = "btf_trace_";
+
+impl Place {
+    fn of(kind: PlaceKind, module: Option<String>, from_file: bool, btf: &Arc<Btf>, id: u32) -> Option<Self> {
+        let (prototype, skip) = match kind {
+            PlaceKind::Function => (btf.prototype(id)?, 0),
+            PlaceKind::Tracepoint => {
+                let pointer = btf.ty(btf.resolve(id)).ok().filter(|ty| ty.kind() == Kind::Ptr)?;
+                let prototype = btf.resolve(pointer.target()?);
+                (btf.ty(prototype).is_ok_and(|ty| ty.kind() == Kind::FuncProto).then_some(prototype)?, 1)
+            }
+        };
+        Some(Self { module, from_file, btf: Arc::clone(btf), id, prototype, skip })
+    }
+
+    /// How many arguments it has.
+    pub fn arity(&self) -> usize {
+        let params = self.btf.ty(self.prototype).map_or(0, |ty| ty.params().count());
+        params.saturating_sub(self.skip)
+    }
+
+    /// The type that it returns; `None` for nothing.
+    pub fn returns(&self) -> Option<u32> {
+        self.btf.ty(self.prototype).ok()?.target().filter(|id| *id != 0)
+    }
+}
+
+impl PlaceKind {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Function => Kind::Func,
+            Self::Tracepoint => Kind::Typedef,
+        }
+    }
+
+    fn in_btf(self, name: &str) -> String {
+        match self {
+            Self::Function => name.to_owned(),
+            Self::Tracepoint => format!("{TRACEPOINT}{name}"),
+        }
+    }
 }
 
 impl Types {
@@ -113,9 +170,16 @@ impl Types {
     }
 
     /// Finds a function in the kernel, then in its loaded modules.
-    pub fn function(&mut self, name: &str) -> Result<Option<Function>, TypesError> {
-        if let Some(id) = self.vmlinux.find_own(Kind::Func, name).next() {
-            return Ok(Some(Function { module: None, from_file: false, btf: Arc::clone(&self.vmlinux), id }));
+    pub fn function(&mut self, name: &str) -> Result<Option<Place>, TypesError> {
+        self.find(PlaceKind::Function, name)
+    }
+
+    /// Finds a place in the kernel, then in its loaded modules.
+    pub fn find(&mut self, kind: PlaceKind, name: &str) -> Result<Option<Place>, TypesError> {
+        let name = kind.in_btf(name);
+        let here = |btf: &Btf| btf.find_own(kind.kind(), &name).next();
+        if let Some(id) = here(&self.vmlinux) {
+            return Ok(Place::of(kind, None, false, &self.vmlinux, id));
         }
         let present = sysfs::modules();
         for module in present.iter().cloned() {
@@ -126,21 +190,34 @@ impl Types {
                 continue;
             }
             let btf = self.parse_module(&module, bytes)?;
-            let id = btf.find_own(Kind::Func, name).next();
-            if let Some(id) = id {
-                return Ok(Some(Function { module: Some(module), from_file: false, btf, id }));
+            if let Some(id) = here(&btf) {
+                return Ok(Place::of(kind, Some(module), false, &btf, id));
             }
         }
         // The running kernel's own word is the better one.
         let given = self.files.iter().filter(|(module, _)| !present.contains(module));
-        let found =
-            given.filter_map(|(module, btf)| Some((module, btf, btf.find_own(Kind::Func, name).next()?)));
-        Ok(found
-            .map(|(module, btf, id)| {
-                let (module, btf) = (Some(module.clone()), Arc::clone(btf));
-                Function { module, from_file: true, btf, id }
-            })
-            .next())
+        let found = given.filter_map(|(module, btf)| Some((module, btf, here(btf)?)));
+        let mut places =
+            found.filter_map(|(module, btf, id)| Place::of(kind, Some(module.clone()), true, btf, id));
+        Ok(places.next())
+    }
+
+    /// All places whose names match, in the kernel and in its loaded modules, with their names; in the order of the
+    /// names, each once.
+    pub fn matching(
+        &mut self,
+        kind: PlaceKind,
+        matches: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<(String, Place)>, TypesError> {
+        let mut found: BTreeMap<String, Place> = BTreeMap::new();
+        let vmlinux = Arc::clone(&self.vmlinux);
+        collect(kind, None, &vmlinux, matches, &mut found);
+        for module in sysfs::modules() {
+            let Ok(bytes) = sysfs::module(&module) else { continue };
+            let btf = self.parse_module(&module, bytes)?;
+            collect(kind, Some(&module), &btf, matches, &mut found);
+        }
+        Ok(found.into_iter().collect())
     }
 
     fn parse_module(&mut self, module: &str, bytes: Vec<u8>) -> Result<Arc<Btf>, TypesError> {
@@ -169,5 +246,25 @@ impl Types {
             }
         }
         Ok(slice.bytes())
+    }
+}
+
+/// Adds what matches in one BTF; what is there already was in the kernel itself, or in a module before.
+fn collect(
+    kind: PlaceKind,
+    module: Option<&String>,
+    btf: &Arc<Btf>,
+    matches: &dyn Fn(&str) -> bool,
+    found: &mut BTreeMap<String, Place>,
+) {
+    for ty in btf.own_ids().filter_map(|id| btf.ty(id).ok()).filter(|ty| ty.kind() == kind.kind()) {
+        let name = match kind {
+            PlaceKind::Function => Some(ty.name()),
+            PlaceKind::Tracepoint => ty.name().strip_prefix(TRACEPOINT),
+        };
+        let Some(name) = name.filter(|name| matches(name) && !found.contains_key(*name)) else { continue };
+        if let Some(place) = Place::of(kind, module.cloned(), false, btf, ty.id()) {
+            found.insert(name.to_owned(), place);
+        }
     }
 }

@@ -25,6 +25,7 @@ pub mod nft;
 pub mod prog;
 pub mod ring;
 pub mod symbols;
+pub mod tracefs;
 
 mod kprobe;
 mod sys;
@@ -36,3 +37,4 @@ pub use map::{Map, MapError, MapSpec};
 pub use prog::{LoadError, Program, ProgramKind, ProgramSpec};
 pub use ring::Ring;
 pub use symbols::Symbols;
+pub use tracefs::TraceFs;

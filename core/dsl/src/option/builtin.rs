@@ -27,7 +27,7 @@ fn global() -> [OptionDef; 2] {
     ]
 }
 
-fn collect() -> [OptionDef; 15] {
+fn collect() -> [OptionDef; 16] {
     let collect = [SubCommand::Collect];
     [
         OptionDef::new(
@@ -99,8 +99,8 @@ fn collect() -> [OptionDef; 15] {
             .on(collect),
         OptionDef::new(
             "attach",
-            "Attach function probes in this way only, instead of the best one",
-            ValueType::choice(["auto", "fentry", "kprobe"]),
+            "Attach in this way only, where it is one, instead of the best",
+            ValueType::choice(["auto", "fentry", "kprobe-multi", "kprobe", "tp-btf", "raw-tracepoint"]),
         )
         .value_name("WAY")
         .default("auto")
@@ -109,6 +109,12 @@ fn collect() -> [OptionDef; 15] {
             "rate",
             "Report at most this many events per second and probe; the rest is counted",
             ValueType::Integer { min: 1, max: 1_000_000_000 },
+        )
+        .on(collect),
+        OptionDef::new(
+            "strict",
+            "Fail if one of the probes cannot be attached, instead of leaving it out",
+            ValueType::Flag,
         )
         .on(collect),
         OptionDef::new("fail-on-loss", "End with status 4 if events were lost", ValueType::Flag).on(collect),

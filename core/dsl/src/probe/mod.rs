@@ -24,6 +24,17 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// Whether it may mean several places.
+    pub fn is_pattern(&self) -> bool {
+        matches!(self.target, Target::Pattern(_))
+    }
+
+    /// The same at one of the places that it means.
+    #[must_use]
+    pub fn at(&self, name: &str) -> Self {
+        Self { target: Target::Exact(name.to_owned()), ..self.clone() }
+    }
+
     /// Whether both are about the same place or pattern, whatever their options.
     pub fn same_place(&self, other: &Self) -> bool {
         self.kind == other.kind && self.target == other.target

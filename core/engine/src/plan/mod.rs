@@ -1,22 +1,30 @@
-//! A request, resolved against the catalog and this kernel: which function each probe is, what its
+//! A request, resolved against the catalog and this kernel: which place each probe is, what its
 //! arguments are, which readers run there. Nothing is loaded or changed to find that out. A plan
 //! that exists can be composed; only the verifier and the host's policy can still refuse.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod expand;
+mod returns;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tracer_compose::{Accessor, ArgType, Arguments, Catalog, Fragment, From, Need, Reader, option_name};
 use tracer_dsl::{
     Diagnostic, Diagnostics,
     filter::{Expr, Value},
     option::Located,
-    probe::{Probe, ProbeKind, Target},
+    probe::{Probe, ProbeKind},
 };
-use tracer_event::Kind;
+use tracer_event::{Kind, Schema};
+use tracer_kernel::Symbols;
 
 use crate::{
     error::Error,
+    plan::expand::{Expander, Found},
     request::{Request, Way},
-    types::{Function, Types},
+    types::{Place, Types},
 };
 
 /// What will be attached, and what will run there.
@@ -54,12 +62,16 @@ impl Plan<'_> {
 
 /// A probe that this kernel has.
 pub struct PlannedProbe<'a> {
-    /// As it was asked for.
+    /// As it was asked for, but of exactly this place.
     pub probe: Probe,
-    /// The function.
-    pub function: Function,
-    /// What the function's arguments are.
+    /// The pattern that it matches, if it was asked for by one.
+    pub pattern: Option<Probe>,
+    /// What the kernel's types say of the place; nothing, for a function that has only a name.
+    pub place: Option<Place>,
+    /// What the place's arguments are.
     pub arguments: Arguments,
+    /// For a return: the section of the returned value, where there is one.
+    pub returns: Option<Arc<Schema>>,
     /// The readers that run there; the number is the collector's in [`Plan::collectors`].
     pub readers: Vec<(usize, &'a Reader)>,
     /// What must hold for an event to be reported.
@@ -94,7 +106,12 @@ pub struct PlannedCondition<'a> {
 
 impl<'a> Plan<'a> {
     /// Resolves a request.
-    pub fn new(request: &Request, catalog: &'a Catalog, types: &mut Types) -> Result<Self, Error> {
+    pub fn new(
+        request: &Request,
+        catalog: &'a Catalog,
+        types: &mut Types,
+        symbols: &Symbols,
+    ) -> Result<Self, Error> {
         let collectors = collectors(request, catalog)?;
         let mut found = Diagnostics::new();
         let reporting = collectors.len();
@@ -106,8 +123,9 @@ impl<'a> Plan<'a> {
             notes: Vec::new(),
             constants: BTreeMap::new(),
         };
+        let mut expander = Expander::new(types, symbols);
         for probe in &merged(&request.probes) {
-            match plan.probe(probe, request, catalog, types) {
+            match plan.wanted(probe, request, catalog, &mut expander) {
                 Ok(()) => {}
                 Err(Error::Diagnostics(diagnostics)) => {
                     let _: Option<()> = found.take(Err(diagnostics));
@@ -128,41 +146,59 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
-    fn probe(
+    /// Adds all places that a probe means.
+    fn wanted(
         &mut self,
         located: &Located<Probe>,
         request: &Request,
         catalog: &'a Catalog,
-        types: &mut Types,
+        expander: &mut Expander<'_>,
     ) -> Result<(), Error> {
         let probe = &located.value;
-        let refuse = |message: String, hint: &str| {
-            Error::from(Diagnostics::from(Diagnostic::error(message).at(located.source.clone()).hint(hint)))
-        };
-        if !matches!(probe.kind, ProbeKind::Kprobe | ProbeKind::Fentry) {
-            let message = format!("this version of tracer cannot attach a {} probe", probe.kind.name());
-            return Err(refuse(message, "it attaches `kprobe:FUNCTION` and `fentry:FUNCTION`"));
-        }
-        let Target::Exact(name) = &probe.target else {
-            let message =
-                format!("this version of tracer cannot attach the pattern `{}`", probe.target.as_str());
-            return Err(refuse(message, "name each function"));
-        };
-        let Some(function) = types.function(name)? else {
-            let reason = format!("this kernel and its loaded modules have no function `{name}` in their BTF");
-            if probe.optional {
-                self.notes.push(format!("{probe} is left out: {reason}"));
-                return Ok(());
+        match expander.expand(probe)? {
+            Found::Places { places, notes } => {
+                self.notes.extend(notes);
+                let pattern = (places.len() > 1 || probe.is_pattern()).then(|| probe.clone());
+                let mut unread = 0;
+                for (name, place) in places {
+                    let probe = probe.at(&name);
+                    unread += usize::from(!self.add(probe, pattern.as_ref(), place, request, catalog)?);
+                }
+                self.note_unread(probe, unread);
+                Ok(())
             }
-            let absent = Diagnostic::error(format!("{probe} cannot be attached"))
-                .at(located.source.clone())
-                .because(reason)
-                .hint("a module's functions are there only while it is loaded; a static function may be inlined");
-            return Err(Diagnostics::from(absent).into());
-        };
+            Found::Nothing { reason, hint } if probe.optional => {
+                let _ = hint;
+                self.notes.push(format!("{probe} is left out: {reason}"));
+                Ok(())
+            }
+            Found::Nothing { reason, hint } => {
+                let absent = Diagnostic::error(format!("{probe} cannot be attached"))
+                    .at(located.source.clone())
+                    .because(reason);
+                Err(Diagnostics::from(absent.hint(hint)).into())
+            }
+        }
+    }
+
+    /// Adds a probe at one place; says whether something is read there.
+    fn add(
+        &mut self,
+        probe: Probe,
+        pattern: Option<&Probe>,
+        place: Option<Place>,
+        request: &Request,
+        catalog: &'a Catalog,
+    ) -> Result<bool, Error> {
+        // A pattern and a name may mean the same place: the first one counts, with what both want.
+        if let Some(known) = self.probes.iter_mut().find(|known| known.probe.same_place(&probe)) {
+            known.probe.join(&probe);
+            return Ok(true);
+        }
         let derive: Vec<String> = catalog.iter().flat_map(|f| f.manifest.derive.iter().cloned()).collect();
-        let prototype = function.btf.prototype(function.id).unwrap_or(0);
-        let arguments = Arguments::of_function(&function.btf, prototype, 0, &derive);
+        let arguments = place.as_ref().map_or_else(Arguments::default, |place| {
+            Arguments::of_function(&place.btf, place.prototype, place.skip, &derive)
+        });
         let mut readers = Vec::new();
         for (index, fragment) in self.collectors[..self.reporting].iter().enumerate() {
             let fragment: &'a Fragment = fragment;
@@ -173,25 +209,44 @@ impl<'a> Plan<'a> {
                 self.needs.extend(fragment.manifest.needs.iter().copied());
             }
         }
-        if readers.is_empty() && self.reporting > 0 {
-            let names: Vec<&str> =
-                self.collectors[..self.reporting].iter().map(|f| f.manifest.name.as_str()).collect();
-            self.notes.push(format!(
-                "{probe}: no argument of the function is known to {}; its events say only that it was called",
-                names.join(", ")
-            ));
-        }
+        let reads = !readers.is_empty() || self.reporting == 0;
         let conditions = self.conditions(&request.conditions, &readers)?;
         let guards = self.guards(catalog, &arguments);
-        let ways = match (request.attach, probe.kind) {
-            (Some(way), _) => vec![way],
-            (None, ProbeKind::Fentry) => vec![Way::Fentry],
-            (None, _) if function.from_file => vec![Way::Kprobe],
-            (None, _) => vec![Way::Fentry, Way::Kprobe],
+        let ways = ways(request.attach, probe.kind, place.as_ref());
+        let returns = match probe.kind {
+            ProbeKind::Kretprobe | ProbeKind::Fexit => place.as_ref().and_then(returns::schema),
+            _ => None,
         };
-        let probe = probe.clone();
-        self.probes.push(PlannedProbe { probe, function, arguments, readers, conditions, guards, ways });
-        Ok(())
+        let pattern = pattern.cloned();
+        self.probes.push(PlannedProbe {
+            probe,
+            pattern,
+            place,
+            arguments,
+            returns,
+            readers,
+            conditions,
+            guards,
+            ways,
+        });
+        Ok(reads)
+    }
+
+    /// Says of how many of a probe's places no collector knows anything.
+    fn note_unread(&mut self, probe: &Probe, unread: usize) {
+        let names: Vec<&str> =
+            self.collectors[..self.reporting].iter().map(|f| f.manifest.name.as_str()).collect();
+        let names = names.join(", ");
+        match unread {
+            0 => {}
+            1 if !probe.is_pattern() => self.notes.push(format!(
+                "{probe}: no argument of the function is known to {names}; its events say only that it was called"
+            )),
+            n => self.notes.push(format!(
+                "{probe}: {n} of the functions have no argument that is known to {names}; their events say only that \
+                 they were called"
+            )),
+        }
     }
 
     /// The guards of all collectors that there are at a probe with these arguments.
@@ -258,6 +313,33 @@ impl<'a> Plan<'a> {
                 self.notes.push(format!("collector {name} finds nothing to read at these probes"));
             }
         }
+    }
+}
+
+/// The ways of attaching to a place, best first.
+fn ways(forced: Option<Way>, kind: ProbeKind, place: Option<&Place>) -> Vec<Way> {
+    // Types out of a file are not the kernel's, and what has no types cannot be named by them.
+    let by_types = place.is_some_and(|place| !place.from_file);
+    let all: &[Way] = match kind {
+        ProbeKind::Kprobe if by_types => &[Way::Fentry, Way::KprobeMulti, Way::Kprobe],
+        ProbeKind::Kprobe => &[Way::KprobeMulti, Way::Kprobe],
+        ProbeKind::Fentry => &[Way::Fentry],
+        ProbeKind::Kretprobe if by_types => &[Way::Fexit, Way::Kretprobe],
+        ProbeKind::Kretprobe => &[Way::Kretprobe],
+        ProbeKind::Fexit => &[Way::Fexit],
+        ProbeKind::RawTracepoint if by_types => &[Way::TpBtf, Way::RawTracepoint],
+        ProbeKind::RawTracepoint => &[Way::RawTracepoint],
+    };
+    let of_returns = matches!(kind, ProbeKind::Kretprobe | ProbeKind::Fexit);
+    let forced = match forced {
+        Some(Way::Fentry) if of_returns => Some(Way::Fexit),
+        Some(Way::Kprobe) if of_returns => Some(Way::Kretprobe),
+        forced => forced,
+    };
+    match forced {
+        Some(way) if all.contains(&way) => vec![way],
+        // One program for many is worth it for many only: the loader puts it first then.
+        _ => all.iter().copied().filter(|way| *way != Way::KprobeMulti).collect(),
     }
 }
 

@@ -55,11 +55,12 @@ fn privileged() -> bool {
 fn refusal(fragment: &Fragment) -> String {
     let mut types = Types::new().unwrap();
     let function = types.function("ip_rcv").unwrap().unwrap();
-    let arguments =
-        Arguments::of_function(&function.btf, function.btf.prototype(function.id).unwrap(), 0, &[]);
+    let arguments = Arguments::of_function(&function.btf, function.prototype, 0, &[]);
     let planned = PlannedProbe {
         probe: probe::parse("kprobe:ip_rcv").unwrap(),
-        function,
+        pattern: None,
+        place: Some(function),
+        returns: None,
         arguments,
         readers: fragment.readers.iter().map(|r| (0, r)).collect(),
         conditions: vec![],

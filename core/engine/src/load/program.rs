@@ -1,0 +1,129 @@
+//! One program: its maps, its types, the call that loads it.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use tracer_compose::{CALLS, Image, ImageMap, MapSpec as FragmentMap, Role};
+use tracer_kernel::{
+    Map, MapError, MapSpec, Program, ProgramKind, ProgramSpec, btf, map, prog, prog::TracingPoint,
+};
+
+use super::{Loaded, Loader, Part, explain::explain};
+use crate::{error::Error, plan::PlannedProbe, request::Way};
+
+/// Why something is not attached.
+pub(super) enum Refusal {
+    /// This way of attaching does not work; another may.
+    Way(String),
+    /// No way will.
+    Fatal(Error),
+}
+
+impl From<MapError> for Refusal {
+    fn from(error: MapError) -> Self {
+        Self::Fatal(error.into())
+    }
+}
+
+impl Loader<'_> {
+    /// Loads a program. `calls` is the map that entry and return share, made by the first of them.
+    pub(super) fn load_program(
+        &mut self,
+        probe: &PlannedProbe<'_>,
+        part: Part,
+        image: &Image,
+        calls: &mut Option<Map>,
+    ) -> Result<Loaded, Refusal> {
+        let slots = self.make_maps(image, calls)?;
+        let mut insns = image.insns.clone();
+        for insn in insns.iter_mut().filter(|i| i.is_ld_imm64() && matches!(i.src, 1 | 2)) {
+            let index = usize::try_from(insn.imm).unwrap_or(usize::MAX);
+            insn.imm = match image.maps.get(index) {
+                Some(ImageMap::Slots { .. }) => slots.fd().as_raw_fd(),
+                Some(ImageMap::Rings) => self.rings.fd().as_raw_fd(),
+                Some(ImageMap::Calls { .. }) => calls.as_ref().map_or(-1, |calls| calls.fd().as_raw_fd()),
+                Some(ImageMap::Fragment(spec)) => self.maps[&spec.name].fd().as_raw_fd(),
+                // The composer lists every map that it refers to.
+                None => -1,
+            };
+        }
+        let insns: Vec<[u8; 8]> = insns.into_iter().map(tracer_bpf::Insn::bytes).collect();
+        let types = prog::btf_load(&image.btf).map_err(|e| Refusal::Way(e.to_string()))?;
+        let by_types = matches!(part.way, Way::Fentry | Way::Fexit | Way::TpBtf);
+        let object = match probe.module().filter(|_| by_types) {
+            Some(module) => {
+                let object = btf::module_object(module)
+                    .map_err(|e| Refusal::Way(format!("types of module {module}: {e}")))?;
+                let gone = || Refusal::Way(format!("module {module} has no types in the kernel"));
+                Some(object.ok_or_else(gone)?)
+            }
+            None => None,
+        };
+        let tracing = |at| ProgramKind::Tracing {
+            at,
+            btf_id: probe.place.as_ref().map_or(0, |place| place.id),
+            btf_object: object.as_ref().map(AsFd::as_fd),
+        };
+        let kind = match (part.way, part.role) {
+            (Way::Kprobe | Way::Kretprobe, _) => ProgramKind::Kprobe,
+            (Way::KprobeMulti, _) => ProgramKind::KprobeMulti,
+            (Way::RawTracepoint, _) => ProgramKind::RawTracepoint,
+            (Way::TpBtf, _) => tracing(TracingPoint::TpBtf),
+            (Way::Fexit, Role::Return(_)) => tracing(TracingPoint::Fexit),
+            (Way::Fentry | Way::Fexit, _) => tracing(TracingPoint::Fentry),
+        };
+        let program = Program::load(&ProgramSpec {
+            name: "tracer",
+            kind,
+            insns: &insns,
+            btf: Some(types.as_fd()),
+            func_info: &image.func_info,
+            line_info: &image.line_info,
+            license: c"Dual MIT/GPL",
+        });
+        let program = program.map_err(|e| match e.errno.raw_os_error() {
+            // The verifier gives way to a signal.
+            Some(code) if code == rustix::io::Errno::AGAIN.raw_os_error() => {
+                Refusal::Fatal(Error::Interrupted)
+            }
+            _ => Refusal::Way(explain(&e, image)),
+        })?;
+        let (slot_size, cpus) = (image.slot_size as usize, self.cpus as usize);
+        Ok(Loaded { program, slots, slot_size, counters: image.counters, cpus })
+    }
+
+    /// Makes the maps that an image refers to and that are not there yet; returns its own slots.
+    fn make_maps(&mut self, image: &Image, calls: &mut Option<Map>) -> Result<Map, Refusal> {
+        let mut slots = None;
+        for map in &image.maps {
+            match map {
+                ImageMap::Rings => {}
+                ImageMap::Slots { size } => slots = Some(own("tracer_slots", map::ARRAY, 4, *size, 1)?),
+                ImageMap::Calls { .. } if calls.is_some() => {}
+                ImageMap::Calls { size } => *calls = Some(own("tracer_calls", map::HASH, 16, *size, CALLS)?),
+                ImageMap::Fragment(spec) if self.maps.contains_key(&spec.name) => {}
+                ImageMap::Fragment(spec) => {
+                    let map = fragment_map(spec)?;
+                    self.maps.insert(spec.name.clone(), map);
+                }
+            }
+        }
+        // Every program counts, so every image has slots.
+        slots.ok_or_else(|| Refusal::Way("the program has no slots".to_owned()))
+    }
+}
+
+fn own(name: &str, kind: u32, key_size: u32, value_size: u32, max_entries: u32) -> Result<Map, MapError> {
+    Map::create(&MapSpec { name, kind, key_size, value_size, max_entries, flags: 0, inner: None })
+}
+
+fn fragment_map(spec: &FragmentMap) -> Result<Map, MapError> {
+    Map::create(&MapSpec {
+        name: &spec.name,
+        kind: spec.kind,
+        key_size: spec.key_size,
+        value_size: spec.value_size,
+        max_entries: spec.max_entries,
+        flags: spec.flags,
+        inner: None,
+    })
+}
