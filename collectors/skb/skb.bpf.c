@@ -45,7 +45,7 @@ READER(skb, struct skb_args *args, struct skb *out)
 {
 	struct skb_fields fields;
 	struct located packet;
-	__u64 n = 0, room = args->snaplen;
+	__u64 n, room = args->snaplen;
 
 	if (!args->skb)
 		return ABSENT;
@@ -61,9 +61,11 @@ READER(skb, struct skb_args *args, struct skb *out)
 	locate(&fields, &packet);
 	out->link = packet.link;
 
-	if (packet.start < packet.linear_end)
-		n = packet.linear_end - packet.start;
+	n = packet.linear;
 	BARRIER(n);
+	/* Left-over offsets can make it less than nothing. */
+	if ((__s64)n < 0)
+		n = 0;
 	if (n > room)
 		n = room;
 	if (n && bpf_probe_read_kernel(out->data, n, (void *)packet.start)) {

@@ -67,10 +67,12 @@ INLINE void skb_fields(struct skb_fields *fields, struct sk_buff *skb)
 #endif
 }
 
-/* Where a packet begins, and the end of what lies there in one piece; addresses. */
+/* Where a packet begins. */
 struct located {
+	/* An address. */
 	__u64 start;
-	__u64 linear_end;
+	/* Bytes that lie there in one piece. */
+	__u64 linear;
 	/* Bytes of the packet from `start` on, those outside of the linear part included. */
 	__u32 length;
 	__u16 link;
@@ -98,21 +100,31 @@ INLINE void locate(struct skb_fields *fields, struct located *out)
 	__u64 head = (__u64)FIELD(fields, head), data = (__u64)FIELD(fields, data);
 	__u32 len = FIELD(fields, len), data_len = FIELD(fields, data_len);
 	__u16 mac = FIELD(fields, mac_header), network = FIELD(fields, network_header);
-	__u64 at = data - head;
-	int whole = mac != UNSET && (at == mac || at >= mac + ETH_HLEN) &&
-		    (network <= mac || network == UNSET || network >= mac + ETH_HLEN);
+	__u64 at = data - head, linear = len - data_len, before;
+	int whole;
 
-	out->linear_end = data + (len - data_len);
+	/*
+	 * Newer verifiers know these addresses as pointers, of which they allow no 32-bit arithmetic: so they are
+	 * subtracted here, and the rest is done with the differences.
+	 */
+	BARRIER(at);
+	whole = mac != UNSET && (at == mac || at >= mac + ETH_HLEN) &&
+		(network <= mac || network == UNSET || network >= mac + ETH_HLEN);
+
 	if (whole && is_ethernet(fields->skb)) {
 		out->start = head + mac;
+		before = at - mac;
 		out->link = LINK_ETHERNET;
 	} else {
-		int inside = network != UNSET && network != 0 && head + network <= out->linear_end;
+		int inside = network != UNSET && network != 0 && network <= at + linear;
 
 		out->start = inside ? head + network : data;
+		before = inside ? at - network : 0;
 		out->link = LINK_RAW;
 	}
-	out->length = data + len - out->start;
+	/* Where data was pulled beyond the header, `before` counts backwards. */
+	out->linear = before + linear;
+	out->length = before + len;
 }
 
 /* A VLAN tag that the device took off the packet, or is to put in: its TPID, 0 if there is none. */

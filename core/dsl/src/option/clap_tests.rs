@@ -145,7 +145,7 @@ fn help_has_defaults_and_the_collectors_heading() {
     let mut command = table().command(&SubCommand::ALL);
     let help = command.find_subcommand_mut("collect").unwrap().render_long_help().to_string();
     assert!(help.contains("nft:\n      --nft-verdicts <LIST>"), "{help}");
-    assert!(help.contains("instead of the best one [default: auto]"), "{help}");
+    assert!(help.contains("instead of the best [default: auto]"), "{help}");
     assert!(help.contains("-P, --probe <PROBE>"), "{help}");
 }
 
