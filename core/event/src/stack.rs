@@ -55,8 +55,9 @@ const MACHINERY: [&str; 8] = [
 /// A frame of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// The return address, or the probed instruction.
-    pub address: u64,
+    /// The return address, or the probed instruction; `None` for a function that is known to be there though the walk
+    /// did not find it.
+    pub address: Option<u64>,
     /// Where that is, if it is known.
     pub symbol: Option<Symbol<'a>>,
 }
@@ -64,12 +65,19 @@ pub struct Frame<'a> {
 impl Trim {
     /// The frames of `stack` (innermost first) that are worth reading.
     pub fn frames<'a>(&self, stack: impl Iterator<Item = u64>, symbols: &'a dyn Symbols) -> Vec<Frame<'a>> {
-        let resolve = |address| Frame { address, symbol: symbols.resolve(address) };
+        let resolve = |address| Frame { address: Some(address), symbol: symbols.resolve(address) };
         let mut frames: Vec<Frame<'a>> = stack.map(resolve).collect();
         let first = self.first(&frames);
         // A stack without any name (kptr_restrict) is all that there is: shown whole.
         if first < frames.len() {
             frames.drain(..first);
+            // Some kernels' trampolines stand in the way of the walk; but that is where the probe is.
+            if let Trim::Entry(function) = self
+                && !frames.first().is_some_and(|frame| frame.is_in(function))
+            {
+                let symbol = Symbol { name: function.clone().into(), offset: 0 };
+                frames.insert(0, Frame { address: None, symbol: Some(symbol) });
+            }
         }
         frames
     }
@@ -115,10 +123,14 @@ mod tests {
         }
     }
 
-    fn trimmed(trim: &Trim, names: &'static [&'static str]) -> Vec<&'static str> {
+    fn trimmed(trim: &Trim, names: &'static [&'static str]) -> Vec<String> {
         let stack = 0..u64::try_from(names.len()).unwrap();
-        let kept = trim.frames(stack, &Names(names)).len();
-        names[names.len() - kept..].to_vec()
+        let names = Names(names);
+        let frames = trim.frames(stack, &names);
+        frames
+            .into_iter()
+            .map(|frame| frame.symbol.map_or(String::new(), |symbol| symbol.name.into()))
+            .collect()
     }
 
     #[test]
@@ -127,7 +139,11 @@ mod tests {
         assert_eq!(trimmed(&entry, &["f", "g", "f"]), ["f", "g", "f"]);
         assert_eq!(trimmed(&entry, &["bpf_prog_1_x", "bpf_trampoline_2", "f", "g"]), ["f", "g"]);
         assert_eq!(trimmed(&entry, &["", "odd_thunk", "f", "g"]), ["f", "g"]);
-        assert_eq!(trimmed(&entry, &["bpf_prog_1", "", "g", "", "h"]), ["g", "", "h"]);
+        assert_eq!(
+            trimmed(&entry, &["bpf_prog_1", "", "g", "", "h"]),
+            ["f", "g", "", "h"],
+            "the walk missed it"
+        );
         assert_eq!(trimmed(&entry, &[]), [""; 0]);
     }
 

@@ -115,7 +115,7 @@ fn push_stack(out: &mut String, frames: &[Frame<'_>]) {
             }
             None => {
                 out.push_str("0x");
-                append::hex_digits(out, *address, 16);
+                append::hex_digits(out, address.unwrap_or(0), 16);
             }
         }
         out.push('\n');

@@ -2,6 +2,7 @@
 //! 90,000-200,000 lines, costs up to a second in a virtual machine, and most runs need only some of it late:
 //! so it is *opened* at start, while there are privileges, and *read* on first use.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -43,6 +44,11 @@ impl Symbols {
         let mut found = self.addresses(name);
         let only = found.pop()?;
         found.is_empty().then_some(only.address)
+    }
+
+    /// [`Symbols::address`] of many names, in one walk.
+    pub fn addresses_of(&self, names: &HashSet<&str>) -> HashMap<String, u64> {
+        self.table().map(|table| table.addresses(names)).unwrap_or_default()
     }
 
     /// Every symbol of that name: static functions often share one. Addresses are 0 where they are hidden.

@@ -2,7 +2,7 @@
 
 use tracer_bpf::insn::{Alu, Cond, Width};
 
-use super::{Generator, helper, imm, offset};
+use super::{Generator, PT_REGS, SP, helper, imm, offset};
 use crate::{
     arguments::Origin,
     error::ComposeError,
@@ -15,7 +15,11 @@ impl Generator<'_> {
     pub(super) fn is_kept(&self, index: usize, origin: &Origin) -> bool {
         let arguments = self.shape.arguments;
         let mut withheld = self.shape.guards.iter().filter_map(|g| arguments.index(g.withhold.as_ref()?));
-        matches!(origin, Origin::Derived { .. }) || withheld.any(|w| w == index)
+        let in_context = match origin {
+            Origin::Parameter(n) => self.shape.attach.parameter(*n).is_some(),
+            Origin::Derived { .. } => false,
+        };
+        !in_context || withheld.any(|w| w == index)
     }
 
     /// An argument that was fetched, into a register.
@@ -39,11 +43,13 @@ impl Generator<'_> {
         let at = Self::argument(index);
         match argument.origin {
             Origin::Parameter(_) if !self.is_kept(index, &argument.origin) => {}
-            Origin::Parameter(n) => {
-                let from = self.shape.attach.parameter(n).ok_or(ComposeError::Parameter(n))?;
-                self.asm.load(Width::B8, 1, 6, from);
-                self.asm.store(Width::B8, 10, at, 1);
-            }
+            Origin::Parameter(n) => match self.shape.attach.parameter(n) {
+                Some(from) => {
+                    self.asm.load(Width::B8, 1, 6, from);
+                    self.asm.store(Width::B8, 10, at, 1);
+                }
+                None => self.fetch_from_stack(n, at)?,
+            },
             Origin::Derived { from, offset: member } => {
                 self.fetch(from)?;
                 self.nullable[index] = self.nullable[from];
@@ -67,6 +73,19 @@ impl Generator<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// A parameter that the caller put on the stack, above the return address, because registers were used up.
+    fn fetch_from_stack(&mut self, n: u8, at: i16) -> Result<(), ComposeError> {
+        let above = n.checked_sub(PT_REGS.len() as u8).map(|n| 8 * (i32::from(n) + 1));
+        let (Some(sp), Some(above)) = (SP, above) else { return Err(ComposeError::Parameter(n)) };
+        self.asm.mov_reg(1, 10);
+        self.asm.alu(Alu::Add, 1, i32::from(at));
+        self.asm.mov(2, 8);
+        self.asm.load(Width::B8, 3, 6, sp);
+        self.asm.alu(Alu::Add, 3, above);
+        self.asm.call(helper::PROBE_READ_KERNEL);
         Ok(())
     }
 

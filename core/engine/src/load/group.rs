@@ -53,8 +53,10 @@ impl<'a> Loader<'a> {
     pub(super) fn group(&mut self, group: &[&PlannedProbe<'a>]) -> Result<bool, Error> {
         // A function that the kernel does not take spoils the whole call, which does not say which one it was.
         let (mut known, mut alone) = (Vec::new(), Vec::new());
+        let names = group.iter().map(|probe| probe.name()).collect();
+        self.functions.extend(self.symbols.addresses_of(&names));
         for probe in group {
-            if self.symbols.address(probe.name()).is_some_and(|address| address != 0) {
+            if self.functions.get(probe.name()).is_some_and(|address| *address != 0) {
                 known.push(*probe);
             } else {
                 alone.push(*probe);
@@ -117,7 +119,9 @@ impl<'a> Loader<'a> {
     /// Addresses and cookies; a probe's cookie is its place among them.
     pub(super) fn addresses_of(&self, probes: &[&PlannedProbe<'_>]) -> Result<Vec<(u64, u64)>, Refusal> {
         let found = probes.iter().zip(0u64..).map(|(probe, cookie)| {
-            let address = self.symbols.address(probe.name()).filter(|address| *address != 0);
+            let known = self.functions.get(probe.name()).copied();
+            let address =
+                known.or_else(|| self.symbols.address(probe.name())).filter(|address| *address != 0);
             let hidden = || Refusal::Way(format!("the address of {} is not known", probe.name()));
             Ok((address.ok_or_else(hidden)?, cookie))
         });

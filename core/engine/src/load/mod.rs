@@ -5,7 +5,10 @@ mod explain;
 mod group;
 mod program;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use tracer_compose::{
     Attach, BoundReader, Build, Condition, Fragment, Guard, Image, Linked, Reader, ReturnValue, Role, Shape,
@@ -86,6 +89,8 @@ pub(crate) struct Loader<'a> {
     /// Fragments' maps by name: programs share them.
     maps: BTreeMap<String, Map>,
     rings: &'a Map,
+    /// Addresses of functions that are attached by them.
+    functions: HashMap<String, u64>,
     /// Why kprobe.multi was refused last.
     last_refusal: Option<String>,
     done: Outcome,
@@ -132,6 +137,7 @@ impl<'a> Loader<'a> {
             linked,
             maps,
             rings,
+            functions: HashMap::new(),
             last_refusal: None,
             done,
         })

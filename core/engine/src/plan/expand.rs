@@ -96,7 +96,11 @@ impl<'a> Expander<'a> {
         if all > 0 {
             match self.traceable() {
                 Some(traceable) => found.retain(|(name, _)| traceable.contains(name)),
-                None => found.retain(|(name, _)| self.symbols.contains(name)),
+                None => {
+                    let names = found.iter().map(|(name, _)| name.as_str()).collect();
+                    let known = self.symbols.addresses_of(&names);
+                    found.retain(|(name, _)| known.contains_key(name));
+                }
             }
             let not = all - found.len();
             if not > 0 {

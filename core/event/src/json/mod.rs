@@ -226,7 +226,9 @@ fn push_stack(out: &mut String, frames: &[Frame<'_>]) {
                 object.string("symbol", &symbol.name);
                 object.number("offset", symbol.offset);
             }
-            object.hex("address", *address, 16);
+            if let Some(address) = address {
+                object.hex("address", *address, 16);
+            }
         });
     }
     array.end();

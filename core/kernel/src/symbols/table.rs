@@ -1,6 +1,8 @@
 //! kallsyms in memory: one text with all names, and 16 bytes per symbol. Compact because it stays for the
 //! whole run (some 5 MB), parsed as bytes because a guest's start-up is felt.
 
+use std::collections::{HashMap, HashSet};
+
 use super::Symbol;
 
 /// What is farther behind the nearest function than this is not in it; the kernel's largest are far smaller.
@@ -74,6 +76,22 @@ impl Table {
     pub(super) fn named(&self, name: &str) -> impl Iterator<Item = Symbol<'_>> {
         let wanted = move |entry: &&Entry| usize::from(entry.len) == name.len() && self.name(**entry) == name;
         self.text.iter().chain(&self.data).filter(wanted).map(|entry| self.symbol(*entry))
+    }
+
+    /// The addresses of many names at once, where exactly one symbol has each.
+    pub(super) fn addresses(&self, names: &HashSet<&str>) -> HashMap<String, u64> {
+        let mut found: HashMap<String, Option<u64>> = HashMap::new();
+        for entry in self.text.iter().chain(&self.data) {
+            let name = self.name(*entry);
+            if names.contains(name) {
+                // A second one makes it nobody's.
+                found
+                    .entry(name.to_owned())
+                    .and_modify(|address| *address = None)
+                    .or_insert(Some(entry.address));
+            }
+        }
+        found.into_iter().filter_map(|(name, address)| Some((name, address?))).collect()
     }
 
     pub(super) fn functions(&self) -> impl Iterator<Item = Symbol<'_>> {

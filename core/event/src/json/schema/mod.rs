@@ -138,7 +138,7 @@ fn frame() -> Value {
     Object::new()
         .maybe("symbol", text("The function."))
         .maybe("offset", number(8, "Bytes from its start."))
-        .with("address", json!({ "type": "string", "pattern": "^0x[0-9a-f]{16}$" }))
+        .maybe("address", json!({ "type": "string", "pattern": "^0x[0-9a-f]{16}$" }))
         .value()
 }
 
