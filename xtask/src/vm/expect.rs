@@ -232,7 +232,7 @@ pub(super) fn with_variables(
 }
 
 /// `$NAME`: an upper-case name, so that `$` at a pattern's end stays what it is.
-fn variable() -> Regex {
+pub(super) fn variable() -> Regex {
     Regex::new(r"\$([A-Z][A-Z0-9_]*)").expect("the expression is a constant")
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::expect::{Amount, filled, with_variables};
+use super::expect::{Amount, filled, variable, with_variables};
 use super::outcome::Outcome;
 use crate::command;
 
@@ -30,8 +30,8 @@ enum Wanted {
     Has(String),
     /// `lacks REGEX`
     Lacks(String),
-    /// `lines = N`, of those that are not empty
-    Lines(Amount),
+    /// `lines = N`, of those that are not empty; the number may be a variable
+    Lines(String),
 }
 
 impl Reading {
@@ -47,7 +47,10 @@ impl Reading {
             match word {
                 Word::Plain("has") => break Wanted::Has(after),
                 Word::Plain("lacks") => break Wanted::Lacks(after),
-                Word::Plain("lines") => break Wanted::Lines(Amount::parse(&after)?),
+                Word::Plain("lines") => {
+                    Amount::parse(&variable().replace_all(&after, "1"))?;
+                    break Wanted::Lines(after);
+                }
                 Word::Plain(word) | Word::Quoted(word) => words.push(word.to_owned()),
             }
         };
@@ -92,8 +95,14 @@ impl Reading {
                 let there = printed.lines().any(|line| regex.is_match(line));
                 if there { Err(format!("expected no line of {what} that matches `{regex}`")) } else { Ok(()) }
             }
-            Wanted::Lines(amount) => amount
-                .check(printed.lines().filter(|line| !line.is_empty()).count(), &format!("lines of {what}")),
+            Wanted::Lines(amount) => {
+                let amount = Amount::parse(&with_variables(amount, seen, str::to_owned)?)
+                    .map_err(|error| format!("{error:#}"))?;
+                amount.check(
+                    printed.lines().filter(|line| !line.is_empty()).count(),
+                    &format!("lines of {what}"),
+                )
+            }
         };
         so.map_err(|text| {
             let printed: String = printed.lines().take(LINES).map(|line| format!("\n  | {line}")).collect();
@@ -183,7 +192,9 @@ mod tests {
     fn seen() -> Outcome {
         Outcome {
             exports: [("x.pcap".to_owned(), capture())].into(),
-            variables: [("PORT".to_owned(), "9999".to_owned())].into(),
+            variables: [("PORT", "9999"), ("ONE", "1")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
             ..Outcome::default()
         }
     }
@@ -234,6 +245,7 @@ mod tests {
         check("tshark x.pcap -T fields -e udp.dstport has ^$PORT$").unwrap();
         check("tshark x.pcap -Y 'udp.dstport == $PORT and ip.src == 10.0.0.1' lines = 1").unwrap();
         check("tshark x.pcap -Y tcp lines = 0").unwrap();
+        check("tshark x.pcap lines = $ONE").unwrap();
         check("capinfos x.pcap -c has ^Number of packets: +1$").unwrap();
         for (line, reason) in [
             (
