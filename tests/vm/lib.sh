@@ -98,6 +98,16 @@ wait_for() { # SECONDS COMMAND...
     done
 }
 
+# Run a command that must end with this status, as `set -e` does not care for the status behind a `!`. What it says is in
+# the file `said` then.
+ends_with() { # STATUS COMMAND...
+    wanted=$1
+    shift
+    status=0
+    "$@" 2>said || status=$?
+    [ "$status" = "$wanted" ] || { cat said >&2; return 1; }
+}
+
 # A table that drops what comes for UDP port 9999, and nothing else.
 drop_udp_9999() {
     # A burst must not end in the receiver's backlog, before it comes to a rule.

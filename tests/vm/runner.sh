@@ -71,12 +71,21 @@ clean_up() { # RESULTS
 }
 
 report() { # RESULTS
-    for file in stdout stderr exit failed log ruleset kernel variables seconds; do
-        [ -f "$1/$file" ] || continue
-        size=$(stat -c %s "$1/$file")
-        echo "file $file $size"
-        head -c "$size" "$1/$file"
+    for path in "$1"/export.*; do
+        # Names are words of a line.
+        case ${path##*/} in *[!A-Za-z0-9._-]*) ;; *) report_file "$1" "${path##*/}" ;; esac
     done
+    for file in stdout stderr exit failed log ruleset kernel variables seconds; do
+        report_file "$1" "$file"
+    done
+}
+
+report_file() { # RESULTS FILE
+    if [ -f "$1/$2" ]; then
+        size=$(stat -c %s "$1/$2")
+        echo "file $2 $size"
+        head -c "$size" "$1/$2"
+    fi
 }
 
 main

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, Result, bail, ensure};
 use regex_lite::{Captures, Regex, escape};
 
+use super::export::Reading;
 use super::outcome::Outcome;
 
 /// One thing that must be so.
@@ -28,6 +29,8 @@ enum What {
     Events(Amount),
     /// `event`, then indented lines: one event has lines that match these, in this order
     Event(Vec<String>),
+    /// `tshark NAME ARGUMENT... has REGEX`: what another program reads in a file that the case left
+    Reading(Reading),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +41,7 @@ enum Stream {
 
 /// A number, or the least one.
 #[derive(Debug, Clone, Copy)]
-struct Amount {
+pub(super) struct Amount {
     number: usize,
     at_least: bool,
 }
@@ -109,7 +112,10 @@ impl What {
             }
             "events" => Ok(What::Events(Amount::parse(rest)?)),
             "event" if rest.is_empty() => Ok(What::Event(Vec::new())),
-            _ => bail!("there is no such expectation: there are exit, stdout, stderr, count, events, event"),
+            "tshark" | "capinfos" => Ok(What::Reading(Reading::parse(word, rest)?)),
+            _ => bail!(
+                "there is no such expectation: there are exit, stdout, stderr, count, events, event, tshark, capinfos"
+            ),
         }
     }
 
@@ -117,6 +123,7 @@ impl What {
         match self {
             What::Text { pattern, .. } | What::Count { pattern, .. } => std::slice::from_ref(pattern),
             What::Event(patterns) => patterns,
+            What::Reading(reading) => reading.pattern(),
             What::Exit(_) | What::Events(_) => &[],
         }
     }
@@ -153,6 +160,7 @@ impl What {
             }
             What::Events(amount) => amount.check(events(&seen.stdout).len(), "events"),
             What::Event(patterns) => event(patterns, seen),
+            What::Reading(reading) => reading.check(seen),
         }
     }
 }
@@ -198,29 +206,38 @@ fn events(text: &str) -> Vec<&str> {
 }
 
 /// A pattern with the case's variables filled in, each as plain text.
-fn filled(pattern: &str, seen: &Outcome) -> Result<Regex, String> {
+pub(super) fn filled(pattern: &str, seen: &Outcome) -> Result<Regex, String> {
+    let text = with_variables(pattern, seen, escape)?;
+    Regex::new(&text).map_err(|error| format!("`{text}` is no regular expression: {error}"))
+}
+
+/// A text with the case's variables filled in, each as `write` writes it.
+pub(super) fn with_variables(
+    text: &str,
+    seen: &Outcome,
+    write: impl Fn(&str) -> String,
+) -> Result<String, String> {
     let mut unknown = None;
-    let text = variable().replace_all(pattern, |found: &Captures<'_>| match seen.variables.get(&found[1]) {
-        Some(value) => escape(value),
+    let text = variable().replace_all(text, |found: &Captures<'_>| match seen.variables.get(&found[1]) {
+        Some(value) => write(value),
         None => {
             unknown = Some(found[1].to_owned());
             String::new()
         }
     });
-    match (unknown, Regex::new(&text)) {
-        (Some(name), _) => Err(format!("the case's shell parts set no variable ${name}")),
-        (None, Ok(regex)) => Ok(regex),
-        (None, Err(error)) => Err(format!("`{text}` is no regular expression: {error}")),
+    match unknown {
+        Some(name) => Err(format!("the case's shell parts set no variable ${name}")),
+        None => Ok(text.into_owned()),
     }
 }
 
 /// `$NAME`: an upper-case name, so that `$` at a pattern's end stays what it is.
-fn variable() -> Regex {
+pub(super) fn variable() -> Regex {
     Regex::new(r"\$([A-Z][A-Z0-9_]*)").expect("the expression is a constant")
 }
 
 impl Amount {
-    fn parse(text: &str) -> Result<Amount> {
+    pub(super) fn parse(text: &str) -> Result<Amount> {
         let text = text.trim();
         let (number, at_least) = match (text.strip_prefix(">="), text.strip_prefix('=')) {
             (Some(number), _) => (number, true),
@@ -233,7 +250,7 @@ impl Amount {
         })
     }
 
-    fn check(self, seen: usize, what: &str) -> Result<(), String> {
+    pub(super) fn check(self, seen: usize, what: &str) -> Result<(), String> {
         if seen == self.number || (self.at_least && seen > self.number) {
             return Ok(());
         }
@@ -301,6 +318,8 @@ mod tests {
             "events 3",
             "stdout has (",
             "sometimes",
+            "tshark drops.pcapng -V",
+            "capinfos drops.pcapng has (",
         ] {
             let lines: Vec<_> = (1..).zip(text.lines()).collect();
             assert!(Expectation::parse(&lines).is_err(), "{text}");

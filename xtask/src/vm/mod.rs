@@ -4,6 +4,7 @@
 mod archive;
 mod case;
 mod expect;
+mod export;
 mod guest;
 mod image;
 mod kernel;

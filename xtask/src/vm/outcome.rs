@@ -22,6 +22,8 @@ pub(crate) struct Outcome {
     pub(crate) ruleset: String,
     /// What the kernel logged meanwhile.
     pub(crate) kernel: String,
+    /// The files that it left for others to read, by name.
+    pub(crate) exports: BTreeMap<String, Vec<u8>>,
     /// The variables of the case's shell parts.
     pub(crate) variables: BTreeMap<String, String>,
     /// How long it took.
@@ -46,8 +48,12 @@ impl Outcome {
                 let pairs = all.split('\0').filter_map(|pair| pair.split_once('='));
                 self.variables = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
             }
-            // A newer guest script may send more than this program reads.
-            _ => {}
+            _ => {
+                // A newer guest script may send more than this program reads.
+                if let Some(export) = name.strip_prefix("export.") {
+                    self.exports.insert(export.to_owned(), bytes.to_owned());
+                }
+            }
         }
     }
 

@@ -73,10 +73,11 @@ impl RotatingSink {
     /// Begins a new file if it is time to.
     fn rotate_if_due(&mut self) -> io::Result<()> {
         let Rotation { size, age, keep: _ } = self.rotation;
-        let is_due = size.is_some_and(|size| self.sink.written() >= size)
-            || age.is_some_and(|age| self.opened.elapsed() >= age);
-        // What has no events is not worth a file.
-        if is_due && self.sink.events() > 0 { self.rotate() } else { Ok(()) }
+        // What has no events is not worth a file. A size below that of what stands before the events would else be a
+        // file for each event, so there is a block of them at least.
+        let is_due = (size.is_some_and(|size| self.sink.written() >= size) && self.sink.stored() > 0)
+            || (age.is_some_and(|age| self.opened.elapsed() >= age) && self.sink.events() > 0);
+        if is_due { self.rotate() } else { Ok(()) }
     }
 
     fn rotate(&mut self) -> io::Result<()> {

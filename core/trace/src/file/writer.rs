@@ -95,6 +95,11 @@ impl<W: Write> TraceSink<W> {
         self.events
     }
 
+    /// Those of them that are in the file; the others wait in a block that is not full yet.
+    pub(super) fn stored(&self) -> u64 {
+        self.events - u64::from(self.packer.events())
+    }
+
     /// Takes the news of an error, which is the last.
     fn check<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
         self.is_over |= result.is_err();

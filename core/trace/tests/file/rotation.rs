@@ -66,6 +66,14 @@ fn old_files_are_deleted() {
 }
 
 #[test]
+fn a_size_below_that_of_a_files_head_is_no_file_for_each_event() {
+    let folder = Folder::new();
+    let memory = rotated(&folder, "1K", 300);
+    assert!(names(&folder).len() < 30, "{:?}", names(&folder));
+    assert!(read(&folder.path("t")).unwrap().0 == memory);
+}
+
+#[test]
 fn a_file_missing_in_the_middle_is_told() {
     let folder = Folder::new();
     rotated(&folder, "16K", 2_000);
