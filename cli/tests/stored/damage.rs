@@ -119,9 +119,5 @@ fn a_set_of_files_is_one_trace() {
     fs::remove_file(folder.path().join("set.2")).unwrap();
     let run = ran(&["print", &path]);
     assert_eq!((run.code, run.out.matches("[k] __nft_trace_packet").count()), (Some(1), 3), "{run:?}");
-    assert!(
-        run.err.contains("set.3: one older file of the same run is missing"),
-        "{}",
-        run.err
-    );
+    assert!(run.err.contains("set.3: one older file of the same run is missing"), "{}", run.err);
 }

@@ -174,7 +174,7 @@ fn hits() -> Vec<Hit> {
         hits.push(hit(DENY, 0x8100, ethernet(0x8100, &inside)));
         hits.push(Hit { vlan: 100, device: ("eth0.100", 5), ..hit(DENY, 0x0800, ip(syn(PEER, 443))) });
         // A datagram in two pieces, forwarded into the container.
-        let whole = udp([9999, 4500], &[0x5a; 40]);
+        let whole = udp([9999, 6000], &[0x5a; 40]);
         let into = |place, piece: &[u8]| Hit {
             device: ("veth0", 2),
             received: 0,

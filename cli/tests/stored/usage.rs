@@ -40,13 +40,13 @@ fn a_profile_may_stand_on_either_side() {
 fn mistakes_are_pointed_at() {
     let file = &*trace();
     let cases: [(&[&str], &[&str]); 9] = [
-        (&["print", "--formt", "json", file], &["--formt", "--format"]),
+        (&["print", "--formt", "json", file], &["--formt", "--format", "\nOptions of print: --profile"]),
         (&["print", "--format", "xml", file], &["xml", "text", "json"]),
         (&["stats", "--format", "text", file], &["text", "table", "json"]),
         (&["stats", "--by", "size", file], &["size", "events", "bytes"]),
         (&["stats", "--top", "0", file], &["0", "^"]),
         (&["stats", "--top", "many", file], &["many", "^^^^"]),
-        (&["stats", "--table", "nft,flwo", file], &["flwo", "^^^^", "probe, nft, flow"]),
+        (&["stats", "--table", "nft,flwo", file], &["flwo", "^^^^", "there are probe, nft, flow"]),
         (&["pcap", "-o", "x.pcapng", "-P", "kprobe:", file], &["kprobe:", "^"]),
         (&["-p", "nft-dropmn", "print", file], &["nft-dropmn", "did you mean `nft-dropmon`?", "^^^^"]),
     ];
