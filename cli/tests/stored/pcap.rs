@@ -3,10 +3,10 @@
 use std::{
     fs::{self, File},
     io::Read,
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
-use crate::run::{Folder, Ran, golden, ran, trace, tracer};
+use crate::run::{Folder, Ran, golden, printed, ran, trace, tracer};
 
 #[test]
 fn packets_go_into_a_pipe() {
@@ -95,6 +95,21 @@ fn who_reads_no_more_ends_it_in_silence() {
     drop(reader);
     let run = tracer(&["pcap", "-o", "-", &trace()]).stdout(writer).output().unwrap();
     assert_eq!(run.status.code(), Some(0), "{run:?}");
+}
+
+#[test]
+fn streams_that_are_closed_are_no_news() {
+    let closed = |streams: &str| {
+        let line = format!("exec \"$0\" \"$@\" {streams}");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &line, env!("CARGO_BIN_EXE_tracer"), "print", &trace()]);
+        Ran::from(shell.output().unwrap())
+    };
+    let run = closed(">&-");
+    assert_eq!((run.code, &*run.out, &*run.err), (Some(0), "", ""));
+    let run = closed("2>&-");
+    assert_eq!((run.code, &*run.err), (Some(0), ""));
+    assert!(run.out == printed(&["print", &trace()]));
 }
 
 #[test]
