@@ -34,7 +34,7 @@ pub(crate) fn main() -> Exit {
             // Clap knows the stream; a closed one is no news.
             let _ = error.print();
             if error.kind() == clap::error::ErrorKind::UnknownArgument {
-                let _ = writeln!(io::stderr().lock(), "{}", known(&table));
+                let _ = writeln!(io::stderr().lock(), "{}", known(&table, std::env::args_os()));
             }
             if error.use_stderr() { Exit::Usage } else { Exit::Ok }
         }
@@ -73,14 +73,16 @@ pub(crate) fn check(arguments: &[&str]) -> Result<(), String> {
     }
 }
 
-/// All options, for somebody who gave another.
-fn known(table: &OptionTable) -> String {
-    let lines = SubCommand::ALL.map(|command| {
+/// All options of the sub-command, for somebody who gave another; without one, those of all.
+fn known(table: &OptionTable, mut arguments: impl Iterator<Item = OsString>) -> String {
+    let given = arguments.find_map(|word| SubCommand::from_name(word.to_str()?));
+    let commands = SubCommand::ALL.into_iter().filter(|command| given.is_none_or(|given| given == *command));
+    let lines = commands.map(|command| {
         let names: Vec<String> =
             table.of(command).filter(|o| !o.positional).map(|o| format!("--{}", o.name)).collect();
         format!("Options of {}: {}", command.name(), names.join(", "))
     });
-    lines.join("\n")
+    lines.collect::<Vec<String>>().join("\n")
 }
 
 fn catalog_and_options() -> Result<(Catalog, OptionTable), String> {

@@ -5,6 +5,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+/// Ctrl-C is for the pager, and the shell in front of it stays.
+const WAIT: &str = "trap : INT QUIT\n";
+/// What a pager that cannot be run (of which the shell tells) would have shown is shown without.
+const OR_CAT: &str = "\nstatus=$?\ncase $status in 126|127) exec cat;; esac\nexit $status";
+
 /// Standard output, or a pager in front of it.
 pub(crate) struct Pager {
     child: Option<Child>,
@@ -17,14 +22,16 @@ impl Pager {
             return Pager { child: None };
         }
         let named = |name| std::env::var(name).ok();
-        let command = named("TRACER_PAGER").or_else(|| named("PAGER")).unwrap_or_else(|| "less".to_owned());
-        if command.is_empty() || command == "cat" {
-            return Pager { child: None };
-        }
+        let command = named("TRACER_PAGER").or_else(|| named("PAGER"));
+        let script = match command.as_deref() {
+            Some("" | "cat") => return Pager { child: None },
+            Some(command) => format!("{WAIT}{command}{OR_CAT}"),
+            // Small machines have none, which is no news to anybody.
+            None => "command -v less >/dev/null || exec cat\nexec less".to_owned(),
+        };
         let mut shell = Command::new("sh");
-        // `exec`, so that a pager that is not there fails as itself; less: end at once if all fits a screen, show colours,
-        // leave the text on the screen.
-        shell.args(["-c", &format!("exec {command}")]).stdin(Stdio::piped());
+        shell.args(["-c", &script]).stdin(Stdio::piped());
+        // Less: end at once if all fits a screen, show colours, leave the text on the screen.
         if std::env::var_os("LESS").is_none() {
             shell.env("LESS", "FRX");
         }

@@ -87,12 +87,6 @@ impl From<OutputError> for Error {
     }
 }
 
-impl From<UnknownTable> for Error {
-    fn from(error: UnknownTable) -> Error {
-        Error::Usage(Diagnostic::error(error.to_string()).into())
-    }
-}
-
 /// Whether a command line says all that its command needs.
 pub(crate) fn check(command: SubCommand, settings: &Settings) -> Result<(), String> {
     match (command, settings.path("out")) {
@@ -204,7 +198,7 @@ pub(crate) fn stats(settings: &Settings) -> Result<Exit, Error> {
         order: settings.text("by").and_then(|by| by.parse().ok()).unwrap_or_default(),
         tables: settings.words("table").iter().map(|word| word.value.clone()).collect(),
     };
-    let report = sink.report(&options)?;
+    let report = sink.report(&options).map_err(|error| unknown(&error, settings))?;
     let text = match settings.text("format") {
         Some("json") => report.to_json() + "\n",
         _ => report.to_string(),
@@ -269,6 +263,17 @@ fn known(trace: &Trace, probe: &Located<Probe>) -> Result<(), Error> {
         .at(probe.source.clone())
         .hint(format!("it was collected with {}", there.join(", ")));
     Err(Error::Usage(found.into()))
+}
+
+/// A table that there is not, with its place in what was written.
+fn unknown(error: &UnknownTable, settings: &Settings) -> Error {
+    let found = Diagnostic::error(format!("the trace has no table `{}`", error.name.escape_debug()))
+        .hint(format!("there are {}", error.known.join(", ")));
+    let written = settings.words("table").iter().find(|word| word.value.replace('-', "_") == error.name);
+    Error::Usage(match written {
+        Some(word) => found.at(word.source.clone()).into(),
+        None => found.into(),
+    })
 }
 
 /// Whether a probe of a trace is one that was asked for.

@@ -1,6 +1,8 @@
 //! `bench`: what tracing costs, in figures that can be compared on a busy machine. Not a test: a time says nothing true
 //! or false. The measuring itself is `tests/bench`, which runs in the guest.
 
+mod trace;
+
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -13,9 +15,15 @@ const KERNELS: [&str; 2] = ["6.1", "6.12"];
 
 /// `cargo xtask bench ARGUMENT...`
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let Some(("kernel", rest)) = arguments.split_first().map(|(what, rest)| (what.as_str(), rest)) else {
-        bail!("`bench` is followed by what to measure: there is `cargo xtask bench kernel`");
-    };
+    match arguments.split_first().map(|(what, rest)| (what.as_str(), rest)) {
+        Some(("kernel", rest)) => kernel(rest),
+        Some(("trace", rest)) => trace::run(rest),
+        _ => bail!("`bench` is followed by what to measure: `cargo xtask bench kernel` or `bench trace`"),
+    }
+}
+
+/// `cargo xtask bench kernel ARGUMENT...`
+fn kernel(rest: &[String]) -> Result<()> {
     let mut names = Vec::new();
     let mut only = Vec::new();
     let mut rest = rest.iter();

@@ -30,7 +30,10 @@ usage: cargo xtask TASK
                          a shell inside a guest with that kernel, tracer on its PATH; `exit` ends it
   bench kernel [--kernel VERSION...] [--only WORD...]
                          what a hit costs in the kernel, next to programs that do nothing: see docs/performance.md;
-                         with words, only the rows whose title or way of attaching contains one of them";
+                         with words, only the rows whose title or way of attaching contains one of them
+  bench trace [--peer COMMAND --peer-events N]
+                         what an event costs on its way into a trace and out of it; with a peer, a command line that
+                         prints a stored file of N events, printing is compared with it";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

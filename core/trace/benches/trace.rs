@@ -37,6 +37,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("|---|---:|---:|---:|---:|---:|---:|");
     for (name, mix) in [("as on a firewall", Mix::Scans), ("full of noise", Mix::Payload)] {
         let row = measure(&path, mix, times, runs);
+        match std::env::var_os("TRACER_BENCH_KEEP").filter(|_| mix == Mix::Scans) {
+            // For who wants to print it by another program.
+            Some(kept) => drop(std::fs::copy(&path, kept)?),
+            None => {}
+        }
         std::fs::remove_file(&path)?;
         let Row { bytes, stored, write, read, print, threads } = row?;
         let [write, read, print, threads] = [write, read, print, threads].map(rate);

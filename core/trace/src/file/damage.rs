@@ -52,7 +52,10 @@ pub enum Flaw {
     #[error("more than {most} symbols; the rest is shown as addresses")]
     Symbols { most: usize },
     /// Somebody deleted files from the middle of a set.
-    #[error("{parts} files of the same run, older than this one, are not there")]
+    #[error("{}", match parts {
+        1 => "one older file of the same run is missing".to_owned(),
+        parts => format!("{parts} older files of the same run are missing"),
+    })]
     Gap { parts: u64 },
 }
 

@@ -60,7 +60,7 @@ pub enum OpenError {
     #[error("{} is empty: its tracer was ended before it wrote anything", .0.display())]
     Empty(PathBuf),
     /// The file begins like no trace.
-    #[error("{} is not a trace: traces are what 'collect -o FILE' writes", .0.display())]
+    #[error("{} is not a trace: traces are what `tracer collect -o FILE` writes", .0.display())]
     NotATrace(PathBuf),
     /// The first bytes are those of a trace, and those behind them are damaged or not there.
     #[error("{} begins like a trace, but its first {FILE_HEADER} bytes are cut or damaged", .0.display())]

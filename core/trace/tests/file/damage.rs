@@ -100,7 +100,9 @@ fn damage_is_told_by_threads_as_well() {
 fn what_is_no_trace_is_not_read() {
     let folder = Folder::new();
     let error = |bytes: &[u8]| read(&folder.file("t", bytes)).unwrap_err();
-    assert!(error(b"#!/bin/sh\n").ends_with("is not a trace: traces are what 'collect -o FILE' writes"));
+    assert!(
+        error(b"#!/bin/sh\n").ends_with("is not a trace: traces are what `tracer collect -o FILE` writes")
+    );
     assert!(error(b"").ends_with("is empty: its tracer was ended before it wrote anything"));
     assert!(error(b"\x89tracer\n").contains("begins like a trace"));
     // Sent as text: the newline became two bytes.
