@@ -187,7 +187,7 @@ impl<'a> Loader<'a> {
             let value = self.plan.constants.get(&(fragment, name.to_owned()))?;
             u32::try_from(*value).ok()
         };
-        BoundReader { fragment, reader, schema: reader.schema_with(option) }
+        BoundReader { fragment, reader, schema: reader.schema_with(option, &self.plan.kernel_enums) }
     }
 
     fn attach(
