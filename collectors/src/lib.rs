@@ -23,12 +23,13 @@ macro_rules! collector {
 
 collector!("nft");
 collector!("skb");
+collector!("skb_drop");
 collector!("dev");
 collector!("ns");
 
 #[cfg(test)]
 mod tests {
-    use tracer_compose::{Embedded, Fragment};
+    use tracer_compose::{ArgType, Embedded, Fragment};
 
     #[test]
     fn all_are_registered_and_sound() {
@@ -37,7 +38,7 @@ mod tests {
             .collect();
         let mut names: Vec<&str> = parsed.iter().map(|f| f.manifest.name.as_str()).collect();
         names.sort_unstable();
-        assert_eq!(names, ["dev", "nft", "ns", "skb"]);
+        assert_eq!(names, ["dev", "nft", "ns", "skb", "skb_drop"]);
     }
 
     #[test]
@@ -75,5 +76,21 @@ mod tests {
             (info.argument().unwrap().to_string().as_str(), info.required),
             ("struct nft_traceinfo *", true)
         );
+    }
+
+    #[test]
+    fn drop_reasons_are_the_kernels() {
+        let skb_drop = inventory::iter::<Embedded>().find(|e| e.manifest.contains("\"skb_drop\"")).unwrap();
+        let skb_drop = Fragment::parse(skb_drop.manifest, skb_drop.probe, skb_drop.direct).unwrap();
+        let reader = &skb_drop.readers[0];
+        let reason = ArgType::Enum("skb_drop_reason".to_owned());
+        assert_eq!(skb_drop.needs_argument(), [&reason]);
+        assert!(reader.wants.members[0].required && skb_drop.manifest.without.is_some());
+        for field in ["reason", "subsys"] {
+            let kind = &reader.schema.field(field).unwrap().kind;
+            assert!(matches!(kind, tracer_event::Kind::Enum { names, .. } if names.is_empty()), "{kind:?}");
+            assert!(reader.kernel_enums.iter().any(|named| named.field == field));
+            assert!(skb_drop.accessor("skb_drop", field).is_some());
+        }
     }
 }

@@ -112,7 +112,8 @@ pub fn option_name(collector: &str, option: &ManifestOption) -> String {
 fn words(fragment: &Fragment, field: &str) -> ValueType {
     let field = fragment.schema(&fragment.manifest.name).and_then(|s| s.field(field));
     match field.map(|f| &f.kind) {
-        Some(tracer_event::Kind::Enum { names, .. }) => {
+        // What the running kernel names is not known yet.
+        Some(tracer_event::Kind::Enum { names, .. }) if !names.is_empty() => {
             ValueType::list_of(names.iter().map(|(_, n)| n.clone()))
         }
         _ => ValueType::List,

@@ -12,6 +12,7 @@ use tracer_event::{Kind as FieldKind, Schema};
 use crate::{
     arguments::{ArgType, Arguments},
     error::FragmentError,
+    kernel_enum::{KernelEnumField, KernelEnums},
     manifest::Manifest,
     schema,
 };
@@ -62,13 +63,20 @@ pub struct Reader {
     pub schema: Arc<Schema>,
     /// The option that bounds the section's last array, if one does.
     pub tail_max: Option<String>,
+    /// The fields whose values the running kernel names: the schema has no names for them.
+    pub kernel_enums: Vec<KernelEnumField>,
 }
 
 impl Reader {
-    /// The schema with the bound of the section's last array taken from its option.
-    pub fn schema_with(&self, option: impl Fn(&str) -> Option<u32>) -> Arc<Schema> {
+    /// The schema with the bound of the section's last array taken from its option, and with the running kernel's
+    /// names.
+    pub fn schema_with(&self, option: impl Fn(&str) -> Option<u32>, kernel: &KernelEnums) -> Arc<Schema> {
         let max = self.tail_max.as_deref().and_then(option);
-        max.map_or_else(|| Arc::clone(&self.schema), |max| Arc::new(self.schema.with_tail_max(max)))
+        let bounded =
+            max.map_or_else(|| Arc::clone(&self.schema), |max| Arc::new(self.schema.with_tail_max(max)));
+        self.kernel_enums.iter().fold(bounded, |schema, named| {
+            Arc::new(schema.with_names(&named.field, kernel.names(&named.enums)))
+        })
     }
 }
 
@@ -155,6 +163,23 @@ impl Fragment {
         self.readers.iter().map(|r| &r.schema).find(|s| s.section() == section)
     }
 
+    /// The types of arguments of which its readers need one at least, each once: where a kernel has none of them, it
+    /// reads nothing anywhere.
+    pub fn needs_argument(&self) -> Vec<&ArgType> {
+        let mut types: Vec<&ArgType> = Vec::new();
+        for reader in &self.readers {
+            let members = &reader.wants.members;
+            let required = members.iter().any(|want| want.required && want.argument().is_some());
+            let wanted = members.iter().filter(|want| want.required || !required);
+            for ty in wanted.filter_map(Want::argument) {
+                if !types.contains(&ty) {
+                    types.push(ty);
+                }
+            }
+        }
+        types
+    }
+
     /// The accessor of a field.
     pub fn accessor(&self, section: &str, field: &str) -> Option<&Accessor> {
         self.accessors.iter().find(|a| a.section == section && a.field == field)
@@ -190,7 +215,8 @@ impl Fragment {
         };
         let schema = schema::of_struct(btf, out, section, self.manifest.sections.get(section))?;
         let tail_max = schema::Tags::of(btf, out).tail_max();
-        Ok(Reader { function, wants, schema: Arc::new(schema), tail_max })
+        let kernel_enums = schema::kernel_enums(btf, out)?;
+        Ok(Reader { function, wants, schema: Arc::new(schema), tail_max, kernel_enums })
     }
 
     /// Everything that the manifest names is there, and accessors belong to sections.

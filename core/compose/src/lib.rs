@@ -18,6 +18,7 @@ mod driver;
 mod error;
 mod fragment;
 mod image;
+mod kernel_enum;
 mod link;
 mod manifest;
 mod registry;
@@ -30,6 +31,7 @@ pub use catalog::{Catalog, CatalogError, option_name};
 pub use error::{ComposeError, FragmentError};
 pub use fragment::{Accessor, Build, Fragment, From, Reader, Want, Wants};
 pub use image::{Blame, Image, ImageMap, compose};
+pub use kernel_enum::{KernelEnumField, KernelEnums};
 pub use link::{Func, Linked, MapSpec, Target, btf_section, kernel_types};
 pub use manifest::{
     Guard as ManifestGuard, Manifest, ManifestError, ManifestOption, Need, PlaceName, SectionText,

@@ -23,6 +23,8 @@ pub struct Manifest {
     /// What must be true of the system for the collector to see anything.
     #[serde(default)]
     pub needs: Vec<Need>,
+    /// What to tell who asks for the collector on a kernel that has none of the types its readers need.
+    pub without: Option<String>,
     /// Arguments that can be had from others: `nft_pktinfo.skb` reads member `skb` of an argument
     /// of type `struct nft_pktinfo *`; the type that it gives follows from BTF.
     #[serde(default)]

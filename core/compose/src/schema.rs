@@ -9,6 +9,7 @@ use tracer_event::{Field, Kind, Place, Schema, Show, Tail, Template, Text};
 
 use crate::{
     error::FragmentError,
+    kernel_enum::KernelEnumField,
     manifest::{PlaceName, SectionText},
 };
 
@@ -34,12 +35,17 @@ pub(crate) fn of_struct(
         if member.bits != 0 || !member.bit_offset.is_multiple_of(8) {
             return Err(refuse(member.name, "bitfields have no place in a section".into()));
         }
+        let of_kernel = tags.kernel_enums(i);
         let show = match tags.on(i) {
             None | Some(TEXT) => Show::Plain,
+            Some(_) if of_kernel.is_some() => Show::Plain,
             Some(tag) => tag.parse().map_err(|_| refuse(member.name, format!("unknown tag `{tag}`")))?,
         };
         let offset = member.bit_offset / 8;
         let mut kind = kind_of(btf, member.ty).map_err(|reason| refuse(member.name, reason))?;
+        if let Some(enums) = &of_kernel {
+            kind = named_by_kernel(&kind, enums).map_err(|reason| refuse(member.name, reason))?;
+        }
         match (show, &kind) {
             (Show::Packet, Kind::Bytes(max)) | (Show::Strings, Kind::Str(max)) => {
                 if i + 1 != members.len() {
@@ -67,6 +73,29 @@ pub(crate) fn of_struct(
     Schema::new(name, size, tail, fields, text)
         .and_then(|schema| schema.with_key(key))
         .map_err(|e| FragmentError::Schema { section: name.to_owned(), reason: e.to_string() })
+}
+
+/// The fields of struct `id` whose values enums of the kernel name.
+pub(crate) fn kernel_enums(btf: &Btf, id: u32) -> Result<Vec<KernelEnumField>, FragmentError> {
+    let tags = Tags::of(btf, id);
+    let members = btf.ty(id)?.members().enumerate();
+    let named = members.filter_map(|(i, member)| {
+        let enums = tags.kernel_enums(i)?.into_iter().map(str::to_owned).collect();
+        Some(KernelEnumField { field: member.name.to_owned(), enums })
+    });
+    Ok(named.collect())
+}
+
+/// The kind of a number whose names are not known before the kernel is.
+fn named_by_kernel(kind: &Kind, enums: &[&str]) -> Result<Kind, String> {
+    if enums.iter().any(|name| name.is_empty()) {
+        return Err("KERNEL_ENUM takes the names of enums of the kernel, with commas between them".into());
+    }
+    match kind {
+        Kind::Uint(width) => Ok(Kind::Enum { width: *width, signed: false, names: Vec::new() }),
+        Kind::Int(width) => Ok(Kind::Enum { width: *width, signed: true, names: Vec::new() }),
+        _ => Err("enums of the kernel name the values of an integer".into()),
+    }
 }
 
 fn place(section: &str, text: &SectionText) -> Result<Text, FragmentError> {
@@ -118,6 +147,9 @@ const TEXT: &str = "text";
 /// Begins a tag that bounds an array by an option.
 const MAX: &str = "max:";
 
+/// Begins a tag that lists enums of the kernel.
+const KERNEL_ENUM: &str = "enum:";
+
 /// Declaration tags on the members of one struct.
 pub(crate) struct Tags(Vec<(usize, String)>);
 
@@ -132,6 +164,11 @@ impl Tags {
     pub(crate) fn on(&self, member: usize) -> Option<&str> {
         let tags = self.0.iter().filter(|(i, tag)| *i == member && !tag.starts_with(MAX));
         tags.map(|(_, tag)| tag.as_str()).next()
+    }
+
+    /// The enums of the kernel that name a member's values.
+    pub(crate) fn kernel_enums(&self, member: usize) -> Option<Vec<&str>> {
+        Some(self.on(member)?.strip_prefix(KERNEL_ENUM)?.split(',').map(str::trim).collect())
     }
 
     /// The option that bounds the struct's last array.

@@ -9,8 +9,9 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use tracer_compose::{ArgType, Fragment, FragmentError, From};
-use tracer_event::{Kind, Show};
+use tracer_bpf::{Btf, btf::Builder};
+use tracer_compose::{ArgType, Fragment, FragmentError, From, KernelEnums};
+use tracer_event::{Kind, Schema, Show};
 
 /// Compiles a fragment; the folder is gone afterwards.
 fn object(name: &str, source: &str) -> Vec<u8> {
@@ -75,6 +76,49 @@ fn the_signature_is_the_declaration() {
     let names = vec![(0, "red".to_owned()), (5, "blue".to_owned())];
     assert_eq!(field("colour").kind, Kind::Enum { width: 4, signed: false, names });
     assert!(fragment.accessor("x", "a").is_some());
+}
+
+#[test]
+fn names_that_only_the_kernel_knows_come_with_its_types() {
+    let source = format!(
+        "{HEAD}struct x {{ __u32 why KERNEL_ENUM(\"why,why_of_module\"); __s16 how KERNEL_ENUM(\"how\"); __u16 n; }};
+         READER(x, struct x_args *args, struct x *out) {{ return PRESENT(out); }}"
+    );
+    let text = "[section.x]\nplace = \"head\"\ntext = \"({why} {how})\"\nkey = [\"why\"]\n";
+    let fragment = Fragment::parse(&(manifest("x") + text), &object("x", &source), None).unwrap();
+    let reader = &fragment.readers[0];
+    let kind = |schema: &Schema, field: &str| schema.field(field).unwrap().kind.clone();
+    let unnamed = |width, signed| Kind::Enum { width, signed, names: vec![] };
+    assert_eq!(kind(&reader.schema, "why"), unnamed(4, false));
+    assert_eq!(kind(&reader.schema, "how"), unnamed(2, true));
+
+    let mut kernel = Builder::default();
+    kernel.enumeration("why", &[("WHY_NOT", 7), ("NO_REASON", 8)]);
+    kernel.enumeration("why_of_module", &[("WHY_EVER", 7), ("FULL", 0x1_0001)]);
+    let btf = Btf::parse(kernel.bytes()).unwrap();
+    let mut enums = KernelEnums::default();
+    btf.own_ids().for_each(|id| enums.insert(&btf.ty(id).unwrap()));
+    let schema = reader.schema_with(|_| None, &enums);
+    let names = [(7, "NOT"), (8, "NO_REASON"), (0x1_0001, "FULL")].map(|(n, name)| (n, name.to_owned()));
+    assert_eq!(kind(&schema, "why"), Kind::Enum { width: 4, signed: false, names: names.to_vec() });
+    assert_eq!(kind(&schema, "how"), unnamed(2, true), "a kernel without that enum");
+    assert_eq!(kind(&schema, "n"), Kind::Uint(2));
+    assert_eq!((schema.text(), schema.key().len()), (reader.schema.text(), 1));
+}
+
+#[test]
+fn what_the_kernel_cannot_name_is_refused() {
+    let refusal = |member: &str| {
+        let source = format!(
+            "{HEAD}struct x {{ {member}; }};
+             READER(x, struct x_args *args, struct x *out) {{ return PRESENT(out); }}"
+        );
+        refused("x", &source).to_string()
+    };
+    let array = refusal("char why[8] KERNEL_ENUM(\"why\")");
+    assert_eq!(array, "section x, field why: enums of the kernel name the values of an integer");
+    let empty = refusal("__u32 why KERNEL_ENUM(\"why,\")");
+    assert!(empty.contains("takes the names of enums of the kernel"), "{empty}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod command;
 mod error;
 mod ledger;
 mod load;
+mod names;
 mod notice;
 mod plan;
 mod pump;

@@ -13,6 +13,7 @@ use tracer_bpf::{
     Btf, BtfError,
     btf::{Kind, Slice},
 };
+use tracer_compose::{ArgType, KernelEnums};
 use tracer_kernel::btf as sysfs;
 
 /// Why the kernel's types cannot be had.
@@ -220,6 +221,45 @@ impl Types {
         Ok(found.into_iter().collect())
     }
 
+    /// The enumerators of these enums, as far as the kernel or a loaded module has them. The kernel is asked first: newer
+    /// kernels' modules carry copies of its types.
+    pub fn kernel_enums<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) -> KernelEnums {
+        let mut found = KernelEnums::default();
+        let mut wanted: Vec<&str> = names.into_iter().collect();
+        let take = |btf: &Btf, wanted: &mut Vec<&str>, found: &mut KernelEnums| {
+            wanted.retain(|name| {
+                let kinds = [Kind::Enum, Kind::Enum64].into_iter();
+                let ty = kinds.filter_map(|kind| btf.find_own(kind, name).next()).next();
+                let ty = ty.and_then(|id| btf.ty(id).ok());
+                ty.inspect(|ty| found.insert(ty)).is_none()
+            });
+        };
+        take(&self.vmlinux, &mut wanted, &mut found);
+        // Nothing but names is at stake, so a module that is gone or cannot be understood is passed over.
+        for module in if wanted.is_empty() { Vec::new() } else { sysfs::modules() } {
+            let Ok(bytes) = sysfs::module(&module) else { continue };
+            if wanted.iter().any(|name| memmem::find(&bytes, name.as_bytes()).is_some())
+                && let Ok(btf) = self.parse_module(&module, bytes)
+            {
+                take(&btf, &mut wanted, &mut found);
+            }
+        }
+        for btf in self.files.values() {
+            take(btf, &mut wanted, &mut found);
+        }
+        found
+    }
+
+    /// Whether the kernel, or a module seen so far, has an argument's type.
+    pub fn has(&self, ty: &ArgType) -> bool {
+        let (kind, name) = match ty {
+            ArgType::Struct(name) => (Kind::Struct, name),
+            ArgType::Enum(name) => (Kind::Enum, name),
+        };
+        let all = [&self.vmlinux].into_iter().chain(self.modules.values()).chain(self.files.values());
+        all.into_iter().any(|btf| btf.find_own(kind, name).next().is_some())
+    }
+
     fn parse_module(&mut self, module: &str, bytes: Vec<u8>) -> Result<Arc<Btf>, TypesError> {
         if let Some(btf) = self.modules.get(module) {
             return Ok(Arc::clone(btf));
@@ -266,5 +306,34 @@ fn collect(
         if let Some(place) = Place::of(kind, module.cloned(), false, btf, ty.id()) {
             found.insert(name.to_owned(), place);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_bpf::btf::Builder;
+
+    use super::*;
+
+    #[test]
+    fn names_come_from_the_kernel_and_from_its_modules() {
+        let mut kernel = Builder::default();
+        kernel.enumeration("why", &[("WHY_NOT", 7)]);
+        let mut module = Builder::default();
+        module.enumeration("why", &[("WHY_EVER", 7)]);
+        module.enumeration("why_of_module", &[("WHY_OF_MODULE_FULL", 0x1_0001)]);
+        let mut types = Types {
+            vmlinux: Arc::new(Btf::parse(kernel.bytes()).unwrap()),
+            modules: BTreeMap::new(),
+            files: BTreeMap::from([("m".to_owned(), Arc::new(Btf::parse(module.bytes()).unwrap()))]),
+        };
+        let names = ["why", "why_of_module", "why_of_no_module_here"];
+        let enums = types.kernel_enums(names);
+        let all = enums.names(&names.map(str::to_owned));
+        assert_eq!(all, [(7, "NOT".to_owned()), (0x1_0001, "FULL".to_owned())]);
+
+        let is_there = |name: &str| types.has(&ArgType::Enum(name.to_owned()));
+        assert!(is_there("why") && is_there("why_of_module") && !is_there("why_of_no_module_here"));
+        assert!(!types.has(&ArgType::Struct("why".to_owned())));
     }
 }

@@ -173,6 +173,17 @@ impl Schema {
         Schema { tail, ..self.clone() }
     }
 
+    /// The same with these names for the values of the field `field`; unchanged where that is no enum.
+    #[must_use]
+    pub fn with_names(&self, field: &str, names: Vec<(i64, String)>) -> Schema {
+        let mut schema = self.clone();
+        let found = schema.fields.iter_mut().find(|known| known.name == field);
+        if let Some(Field { kind: Kind::Enum { names: of_field, .. }, .. }) = found {
+            *of_field = names;
+        }
+        schema
+    }
+
     fn problem(&self) -> Option<SchemaProblem> {
         if !is_identifier(&self.section) {
             return Some(SchemaProblem::Name(self.section.clone()));
@@ -378,6 +389,24 @@ mod tests {
         for wrong in ["nix", "data"] {
             let error = schema().with_key(vec![wrong.into()]).unwrap_err();
             assert!(error.to_string().contains(&format!("the key names '{wrong}'")), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_of_an_enum_can_be_put_in_later() {
+        let kind = |names: &[(i64, &str)]| Kind::Enum {
+            width: 4,
+            signed: false,
+            names: names.iter().map(|(value, name)| (*value, (*name).to_owned())).collect(),
+        };
+        let fields = vec![field("why", 0, kind(&[]), Show::Plain), field("n", 4, Kind::Uint(4), Show::Plain)];
+        let text = Text { template: "{why}".parse().unwrap(), place: Place::Head };
+        let schema = Schema::new("s", 8, None, fields, Some(text)).unwrap();
+        let named = schema.with_names("why", vec![(3, "NO_SOCKET".into())]);
+        assert_eq!(named.field("why").unwrap().kind, kind(&[(3, "NO_SOCKET")]));
+        assert_eq!(named.steps(), schema.steps());
+        for other in ["n", "nix"] {
+            assert_eq!(schema.with_names(other, vec![(3, "x".into())]), schema);
         }
     }
 

@@ -90,6 +90,13 @@ typedef long long __s64;
  */
 #define TEXT TAG("text")
 #define STRINGS TAG("strings")
+/*
+ * An integer whose values the running kernel names, by an enum of its own or of one of its loaded modules. The numbers of
+ * such an enum may differ from kernel to kernel, so the names are looked up when tracing begins. Of several enums
+ * ("one,two") the first that has the value names it; enums that a kernel lacks are passed over; a value without a name is
+ * shown as a number. The enum's own name is cut off where an enumerator begins with it, in capitals.
+ */
+#define KERNEL_ENUM(names) TAG("enum:" names)
 /* On packet bytes: no more than this option says are used, and room is kept for no more. */
 #define AT_MOST(name) TAG("max:" name)
 

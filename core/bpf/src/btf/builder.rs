@@ -77,6 +77,15 @@ impl Builder {
         self.push(&[name, info(Kind::Int, 0), size, (u32::from(signed) << 24) | (size * 8)])
     }
 
+    /// An unsigned enum of 4 bytes.
+    pub fn enumeration(&mut self, name: &str, enumerators: &[(&str, u32)]) -> u32 {
+        let mut words = vec![self.str(name), info(Kind::Enum, enumerators.len()), 4];
+        for (name, value) in enumerators {
+            words.extend([self.str(name), *value]);
+        }
+        self.push(&words)
+    }
+
     /// A pointer; to `void` with id 0.
     pub fn ptr(&mut self, to: u32) -> u32 {
         self.push(&[0, info(Kind::Ptr, 0), to])

@@ -299,7 +299,7 @@ impl<'a> Loader<'a> {
             let value = self.plan.constants.get(&(fragment, name.to_owned()))?;
             u32::try_from(*value).ok()
         };
-        BoundReader { fragment, reader, schema: reader.schema_with(option) }
+        BoundReader { fragment, reader, schema: reader.schema_with(option, &self.plan.kernel_enums) }
     }
 
     /// Attaches one of the programs of some probes: the first is that of the entry.

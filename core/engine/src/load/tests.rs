@@ -8,12 +8,12 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use tracer_compose::{Arguments, Fragment};
+use tracer_compose::{Arguments, Fragment, KernelEnums};
 use tracer_dsl::probe;
 use tracer_kernel::{Capabilities, Capability, Symbols};
 
 use super::*;
-use crate::source::rings;
+use crate::{plan::idle, source::rings};
 
 /// A collector's folder that is gone when the test ends.
 struct Folder(PathBuf);
@@ -74,6 +74,7 @@ fn refusal(fragment: &Fragment) -> String {
         needs: BTreeSet::new(),
         notes: vec![],
         constants: BTreeMap::new(),
+        kernel_enums: KernelEnums::default(),
     };
     let (_ring, rings) = rings(1 << 16).unwrap();
     let symbols = Symbols::open().unwrap();
@@ -129,4 +130,24 @@ fn a_field_that_this_kernel_lacks_is_said_to_be_one() {
     assert!(text.contains("a field or type that this kernel does not have"), "{text}");
     // Clang puts the offset of a field at the head of the function.
     assert!(text.contains("at bad/bad.bpf.c:"), "{text}");
+}
+
+#[test]
+fn a_collector_that_reads_nothing_says_why() {
+    let folder = Folder::new(
+        "bad",
+        "#include \"tracer/kernel.h\"\n\
+         enum why { WHY };\n\
+         struct bad_args { struct sk_buff *skb; enum why why REQUIRED; };\n\
+         struct bad { __u64 len; };\n\
+         READER(bad, struct bad_args *args, struct bad *out) { return PRESENT(out); }\n",
+    );
+    let fragment = folder.fragment(&format!("{MANIFEST}without = \"this kernel never says why\"\n"));
+    let only = |wanted: &str| idle(&fragment, |ty| ty.to_string() == wanted);
+    // That it has the argument that is not required makes no difference.
+    assert_eq!(only("struct sk_buff *"), "collector bad: this kernel never says why");
+    let elsewhere =
+        "collector bad finds nothing to read at these probes: it reads where a function is given `enum why`";
+    assert_eq!(only("enum why"), elsewhere);
+    assert_eq!(idle(&folder.fragment(MANIFEST), |_| false), elsewhere, "nothing to say in its manifest");
 }

@@ -10,7 +10,9 @@ use std::{
     sync::Arc,
 };
 
-use tracer_compose::{Accessor, ArgType, Arguments, Catalog, Fragment, From, Need, Reader, option_name};
+use tracer_compose::{
+    Accessor, ArgType, Arguments, Catalog, Fragment, From, KernelEnums, Need, Reader, option_name,
+};
 use tracer_dsl::{
     Diagnostic, Diagnostics,
     filter::{Expr, Value},
@@ -22,6 +24,7 @@ use tracer_kernel::Symbols;
 
 use crate::{
     error::Error,
+    names,
     plan::expand::{Expander, Found},
     request::{Request, Way},
     types::{Place, Types},
@@ -42,6 +45,8 @@ pub struct Plan<'a> {
     pub notes: Vec<String>,
     /// The collectors' options that are numbers: collector's number and option to value.
     pub constants: BTreeMap<(usize, String), u64>,
+    /// The kernel's names for values of the collectors' fields.
+    pub kernel_enums: KernelEnums,
 }
 
 impl Plan<'_> {
@@ -115,6 +120,10 @@ impl<'a> Plan<'a> {
         let collectors = collectors(request, catalog)?;
         let mut found = Diagnostics::new();
         let reporting = collectors.len();
+        let readers = collectors.iter().flat_map(|f| &f.readers);
+        let enums: BTreeSet<&str> =
+            readers.flat_map(|r| &r.kernel_enums).flat_map(|f| &f.enums).map(String::as_str).collect();
+        let kernel_enums = types.kernel_enums(enums);
         let mut plan = Self {
             collectors,
             reporting,
@@ -122,13 +131,18 @@ impl<'a> Plan<'a> {
             needs: BTreeSet::new(),
             notes: Vec::new(),
             constants: BTreeMap::new(),
+            kernel_enums,
         };
         let mut expander = Expander::new(types, symbols);
         for probe in &merged(&request.probes) {
             match plan.wanted(probe, request, catalog, &mut expander) {
                 Ok(()) => {}
                 Err(Error::Diagnostics(diagnostics)) => {
-                    let _: Option<()> = found.take(Err(diagnostics));
+                    // What is wrong at every probe is said once.
+                    let new = diagnostics.iter().filter(|d| !found.iter().any(|known| known == *d));
+                    for diagnostic in new.cloned().collect::<Vec<_>>() {
+                        found.push(diagnostic);
+                    }
                 }
                 Err(other) => return Err(other),
             }
@@ -142,7 +156,7 @@ impl<'a> Plan<'a> {
                 help: plan.notes.join("\n  = help: "),
             });
         }
-        plan.note_idle(request);
+        plan.note_idle(request, types);
         Ok(plan)
     }
 
@@ -289,12 +303,19 @@ impl<'a> Plan<'a> {
             let accessor = fragment.accessor(&field.section, &field.field);
             let accessor =
                 accessor.ok_or_else(|| failed(format!("`{field}` cannot be filtered by in the kernel")))?;
-            let kind = reader.schema.field(&field.field).map(|f| &f.kind);
+            let schema = reader.schema_with(|_| None, &self.kernel_enums);
+            let kind = schema.field(&field.field).map(|f| &f.kind);
             let number = |value: &Value| match (value, kind) {
                 (Value::Number(n), _) => Ok(*n),
                 (Value::Name(name), Some(Kind::Enum { names, .. })) => {
                     let known = names.iter().find(|(_, n)| n == name).map(|(n, _)| *n);
-                    known.ok_or_else(|| failed(format!("`{field}` is never `{name}`")))
+                    known.ok_or_else(|| {
+                        let never = names::never(&field.to_string(), name, names);
+                        Error::from(Diagnostics::from(match span {
+                            Some(source) => never.at(source.clone()),
+                            None => never,
+                        }))
+                    })
                 }
                 (Value::Name(name), _) => Err(failed(format!("`{field}` is a number, not `{name}`"))),
             };
@@ -305,12 +326,11 @@ impl<'a> Plan<'a> {
     }
 
     /// A collector that was asked for by name and reads nothing anywhere should not be silent.
-    fn note_idle(&mut self, request: &Request) {
+    fn note_idle(&mut self, request: &Request, types: &Types) {
         for (index, fragment) in self.collectors[..self.reporting].iter().enumerate() {
             let reads = self.probes.iter().any(|p| p.readers.iter().any(|(i, _)| *i == index));
             if !reads && !request.collectors.is_empty() {
-                let name = &fragment.manifest.name;
-                self.notes.push(format!("collector {name} finds nothing to read at these probes"));
+                self.notes.push(idle(fragment, |ty| types.has(ty)));
             }
         }
     }
@@ -341,6 +361,22 @@ fn ways(forced: Option<Way>, kind: ProbeKind, place: Option<&Place>) -> Vec<Way>
         // One program for many is worth it for many only: the loader puts it first then.
         _ => all.iter().copied().filter(|way| *way != Way::KprobeMulti).collect(),
     }
+}
+
+/// Why a collector reads nothing: because this kernel has nothing for it, or because the probes have not.
+pub(crate) fn idle(fragment: &Fragment, has: impl Fn(&ArgType) -> bool) -> String {
+    let name = &fragment.manifest.name;
+    let needs = fragment.needs_argument();
+    if let Some(without) = &fragment.manifest.without
+        && !needs.iter().any(|ty| has(ty))
+    {
+        return format!("collector {name}: {without}");
+    }
+    let needs: Vec<String> = needs.iter().map(|ty| format!("`{ty}`")).collect();
+    format!(
+        "collector {name} finds nothing to read at these probes: it reads where a function is given {}",
+        needs.join(" or ")
+    )
 }
 
 /// What to say to a request without probes.
