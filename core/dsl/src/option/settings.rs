@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{Located, Merge, OptionTable, SettingValue};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceRef};
 use crate::filter::{self, Expr};
-use crate::probe::Probe;
+use crate::probe::{Probe, ProbeSpec};
 
 /// Typed values by option name, from one place or merged from several.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -179,12 +179,18 @@ impl Settings {
         self.0.get(name).map(Setting::words).unwrap_or_default()
     }
 
-    /// The probes of `name`; none if it is not given.
-    pub fn probes(&self, name: &str) -> &[Located<Probe>] {
+    /// The probes of `name` with their alternatives and conditions; none if it is not given.
+    pub fn probe_specs(&self, name: &str) -> &[ProbeSpec] {
         match self.value(name) {
             Some(SettingValue::Probes(probes)) => probes,
             _ => &[],
         }
+    }
+
+    /// The first choice of each probe of `name`, whatever its conditions; none if it is not given.
+    pub fn probes(&self, name: &str) -> Vec<Located<Probe>> {
+        let specs = self.probe_specs(name).iter();
+        specs.filter_map(|spec| spec.alternatives.first().cloned()).collect()
     }
 
     fn value(&self, name: &str) -> Option<&SettingValue> {

@@ -2,6 +2,7 @@
 //! options' names with `_`. What comes out of a profile are the same settings that the command line
 //! gives.
 
+mod probe_table;
 mod read;
 mod value;
 

@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
         let mut settings = Settings::default();
         for (key, value) in table {
             let Some(option) = self.option(command, key) else { continue };
-            let read = value::setting(&self.text, option, key.get_ref(), value);
+            let read = value::setting(&self.text, command, option, key.get_ref(), value);
             if let Some(value_read) = self.found.take(read) {
                 let source = Some(self.text.at(value.span()));
                 let (origin, merge) = (origin.clone(), option.merge);
