@@ -12,8 +12,7 @@ use super::{Expr, FieldPath, Value};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceRef};
 
 /// What is shown to somebody whose text is no filter at all.
-const FORM: &str =
-    "a filter is `SECTION.FIELD == VALUE` or `SECTION.FIELD in {VALUE, VALUE}`, joined by `and`; for example `nft.verdict in {drop, queue}`";
+const FORM: &str = "a filter is `SECTION.FIELD == VALUE` or `SECTION.FIELD in {VALUE, VALUE}`, joined by `and`; for example `nft.verdict in {drop, queue}`";
 
 /// Reads conditions that must all hold.
 ///
@@ -54,9 +53,10 @@ impl Reader {
             match inner.as_rule() {
                 Rule::field => {
                     let at = inner.as_span();
-                    let read = inner.as_str().parse::<FieldPath>().map_err(|error| {
-                        Diagnostics::from(self.not_a_field(&error.0, at.start()..at.end()))
-                    });
+                    let read = inner
+                        .as_str()
+                        .parse::<FieldPath>()
+                        .map_err(|error| Diagnostics::from(self.not_a_field(&error.0, at.start()..at.end())));
                     field = found.take(read);
                 }
                 Rule::value => values.extend(found.take(self.value(inner))),
@@ -179,8 +179,10 @@ mod tests {
             ("a.b == 1 and", "the filter is not complete", 12..12, "something is missing here", FORM),
         ] {
             let found = parse(text).unwrap_err();
-            let expected =
-                Diagnostic::error(message).at(SourceRef::new("filter", text, span)).because(reason).hint(hint);
+            let expected = Diagnostic::error(message)
+                .at(SourceRef::new("filter", text, span))
+                .because(reason)
+                .hint(hint);
             assert_eq!(found, expected.into(), "{text}");
         }
     }

@@ -78,7 +78,8 @@ impl Settings {
             if replacing {
                 let givers: Vec<usize> = settings.iter().map(|(index, _)| *index).collect();
                 settings.retain(|(index, _)| !givers.iter().any(|giver| outranks(*giver, *index)));
-                let differing = settings.iter().skip(1).filter(|(_, setting)| setting.value != settings[0].1.value);
+                let differing =
+                    settings.iter().skip(1).filter(|(_, setting)| setting.value != settings[0].1.value);
                 if !command_line.0.contains_key(&name) {
                     found.extend(differing.map(|(_, setting)| conflict(&name, &settings[0].1, setting)));
                 }

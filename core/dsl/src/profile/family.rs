@@ -126,8 +126,7 @@ impl Family {
         }
         let applying: Vec<usize> = applying.into_iter().collect();
         let settings = applying.iter().map(|&index| self.members[index].profile.settings(command));
-        let outranks =
-            |a: usize, b: usize| self.members[applying[a]].ancestors.contains(&applying[b]);
+        let outranks = |a: usize, b: usize| self.members[applying[a]].ancestors.contains(&applying[b]);
         let settings = Settings::resolve_related(command_line, settings.collect(), &outranks, defaults)?;
         Ok((settings, notes))
     }

@@ -28,10 +28,8 @@ impl Library for Shelf {
 }
 
 fn load(shelf: &Shelf, names: &[&str]) -> Result<Family, Diagnostics> {
-    let name = |name: &&str| Located {
-        value: (*name).to_owned(),
-        source: SourceRef::command_line("profile", name),
-    };
+    let name =
+        |name: &&str| Located { value: (*name).to_owned(), source: SourceRef::command_line("profile", name) };
     let names: Vec<_> = names.iter().map(name).collect();
     Family::load(&names, shelf, &OptionTable::new([]).unwrap())
 }

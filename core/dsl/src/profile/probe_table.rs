@@ -15,7 +15,8 @@ use crate::when;
 const KEYS: [&str; 5] = ["probe", "any", "filter", "when", "optional"];
 
 /// What is shown to somebody whose table is no probe at all.
-const FORM: &str = "for example `{ any = [\"kprobe:sk_skb_reason_drop\", \"kprobe:kfree_skb_reason\"], optional = true }`";
+const FORM: &str =
+    "for example `{ any = [\"kprobe:sk_skb_reason_drop\", \"kprobe:kfree_skb_reason\"], optional = true }`";
 
 /// The probe of a table in the table of `command`.
 pub(super) fn probe(
@@ -172,3 +173,7 @@ impl Reader<'_> {
         self.found.push(found);
     }
 }
+
+#[cfg(test)]
+#[path = "probe_table_tests.rs"]
+mod tests;

@@ -177,7 +177,8 @@ impl Reader {
                 _ => ("a version", span.end),
             };
             let found = Diagnostic::error(format!("`kernel` needs {missing}"));
-            self.found.push(found.at(self.at(at..at)).because(format!("{missing} is missing here")).hint(form));
+            self.found
+                .push(found.at(self.at(at..at)).because(format!("{missing} is missing here")).hint(form));
             return None;
         };
         match (Order::from_sign(order.as_str()), operand.as_str().parse()) {

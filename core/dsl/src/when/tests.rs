@@ -113,15 +113,21 @@ fn each_mistake_says_what_where_why_and_what_to_do() {
             "a version is one to three numbers, with dots between",
             form,
         ),
+        ("symbol == a", "`symbol` is not compared", 7..9, "a symbol is there or not", "write `symbol NAME`"),
         (
-            "symbol == a",
-            "`symbol` is not compared",
-            7..9,
-            "a symbol is there or not",
-            "write `symbol NAME`",
+            "kernel = 5",
+            "unexpected `=` in a condition",
+            7..8,
+            "conditions are joined by `and` or `or`",
+            "two versions are compared with `==`",
         ),
-        ("kernel = 5", "unexpected `=` in a condition", 7..8, "conditions are joined by `and` or `or`", "two versions are compared with `==`"),
-        ("symbol a && symbol b", "unexpected `&` in a condition", 9..10, "conditions are joined by `and` or `or`", "write `and`"),
+        (
+            "symbol a && symbol b",
+            "unexpected `&` in a condition",
+            9..10,
+            "conditions are joined by `and` or `or`",
+            "write `and`",
+        ),
     ] {
         let found = parse(text).unwrap_err();
         let expected =
