@@ -81,15 +81,16 @@ fn text(n: &mut Numbers, seeds: &[&str], words: &[&str]) -> String {
     text
 }
 
-/// That each finding can be shown, and points at whole characters of its text.
+/// That findings can be shown, and each points at whole characters of its text.
 fn sound(found: &Diagnostics, given: &str) {
     assert!(!found.is_empty(), "an error without a reason: {given:?}");
+    let shown = found.iter().next().map(|first| first.render(Colour::Never));
+    assert!(!shown.unwrap_or_default().contains('\u{1b}'));
     for one in found {
         let source = one.source.as_ref().unwrap_or_else(|| panic!("{one:?} has no place: {given:?}"));
         assert_eq!(&*source.text, given);
         assert!(source.text.get(source.span.clone()).is_some(), "{:?} of {given:?}", source.span);
         assert!(!one.message.is_empty());
-        assert!(!one.render(Colour::Never).contains('\u{1b}'));
     }
 }
 
