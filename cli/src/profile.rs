@@ -10,7 +10,7 @@ use tracer_compose::Catalog;
 use tracer_dsl::{
     Diagnostic, Diagnostics, SourceRef,
     option::{Located, OptionTable, Settings, SubCommand},
-    profile::{Family, Library, Profile, Source},
+    profile::{Family, Profile},
     when::When,
 };
 use tracer_profiles::{Known, Origin, SearchPath, find};
@@ -125,7 +125,7 @@ fn check(names: &[String], path: &SearchPath, catalog: &Catalog, table: &OptionT
     for name in names {
         let mut name = as_given(name, "profile check");
         // What lies here is meant, whatever it is called.
-        if !name.value.contains('/') && Path::new(&name.value).is_file() {
+        if !name.value.contains('/') && !name.value.ends_with(".toml") && Path::new(&name.value).is_file() {
             name.value = format!("./{}", name.value);
         }
         match found_in(&name, path, catalog, table) {
@@ -149,7 +149,7 @@ fn found_in(
     catalog: &Catalog,
     table: &OptionTable,
 ) -> Diagnostics {
-    let family = match Family::load(std::slice::from_ref(name), &AsWritten(path), table) {
+    let family = match Family::load(std::slice::from_ref(name), path, table) {
         Ok(family) => family,
         Err(found) => return found,
     };
@@ -175,19 +175,6 @@ fn unknown_collectors(profile: &Profile, catalog: &Catalog) -> Vec<Diagnostic> {
         Diagnostic::unknown("collector", &word.value, catalog.names()).at(word.source.clone())
     };
     unknown.map(tell).collect()
-}
-
-/// Calls the file that is checked as the user did, not `./mine.toml`.
-struct AsWritten<'a>(&'a SearchPath);
-
-impl Library for AsWritten<'_> {
-    fn source(&self, name: &str, from: Option<&Source>) -> Result<Source, Diagnostic> {
-        let mut source = self.0.source(name, from)?;
-        if let (None, Some(plain)) = (from, source.file.strip_prefix("./")) {
-            source.file = plain.to_owned();
-        }
-        Ok(source)
-    }
 }
 
 /// A word of the command line behind `command`.

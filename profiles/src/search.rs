@@ -197,9 +197,14 @@ fn candidates(name: &str, path: &SearchPath) -> impl Iterator<Item = Result<Load
 
 impl Library for SearchPath {
     fn source(&self, name: &str, from: Option<&Source>) -> Result<Source, Diagnostic> {
-        let beside = from.and_then(|from| from.path.as_deref()?.parent());
-        if let (true, Some(folder)) = (is_path(name), beside) {
-            return Ok(by_path(&folder.join(name))?.into());
+        let beside = from.and_then(|from| Some((from, from.path.as_deref()?)));
+        if let (true, Some((from, path))) = (is_path(name), beside) {
+            // Messages shall call the file as the user called the one that names it.
+            let called = Path::new(&from.file);
+            let same = fs::canonicalize(called).is_ok_and(|called| called == path);
+            let folder = if same { called } else { path }.parent().unwrap_or(Path::new(""));
+            let name = Path::new(name);
+            return Ok(by_path(&folder.join(name.strip_prefix(".").unwrap_or(name)))?.into());
         }
         let nearest = Source::from(find(name, self)?);
         let Some(from) = from else { return Ok(nearest) };

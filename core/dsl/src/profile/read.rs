@@ -180,6 +180,12 @@ impl<'a> Reader<'a> {
             Some(_) => Diagnostic::error(format!("`{name}` has no option `{word}`"))
                 .because(format!("it belongs to {}", self.tables_of(word)))
                 .at(at),
+            None if TOP_KEYS.contains(&word) => {
+                Diagnostic::error(format!("`{word}` does not stand in `[{name}]`"))
+                    .because("it is about the whole profile")
+                    .hint("move it to the top, above the first table")
+                    .at(at)
+            }
             None => {
                 let keys: Vec<_> = self
                     .table

@@ -281,7 +281,7 @@ fn extends_and_when_stand_at_the_top() {
             ("`extends` takes a text, not a whole number", "1"),
             ("`extends` is empty", "''"),
             ("unexpected `=` in a condition", "="),
-            ("unknown key `when` in `[collect]`", "when"),
+            ("`when` does not stand in `[collect]`", "when"),
         ]
     );
 }
