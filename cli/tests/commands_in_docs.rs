@@ -1,10 +1,11 @@
 //! Every command line of tracer in README and docs is one that tracer accepts.
 
 mod examples;
+mod folder;
 
 use std::{fs, path::Path};
 
-use examples::Folder;
+use folder::Folder;
 
 /// Lines of code blocks that call tracer, without prompts and `sudo`.
 fn commands(text: &str) -> Vec<String> {
@@ -49,7 +50,7 @@ fn are_accepted() {
     std::env::set_current_dir(&folder.0).unwrap();
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
-        folder.write_all(&text);
+        examples::write_all(&folder, &text);
         for command in commands(&text) {
             let words = words(&command);
             let arguments: Vec<&str> = words.iter().map(String::as_str).collect();

@@ -1,10 +1,12 @@
 //! Everything that docs/profiles.md shows is so: its profiles are read, its commands print what it says.
 
 mod examples;
+mod folder;
 
 use std::{fs, path::Path, process::Command};
 
-use examples::{Folder, blocks, file_name};
+use examples::{blocks, file_name, write_all};
+use folder::Folder;
 use tracer_compose::Catalog;
 use tracer_dsl::{OptionTable, Profile};
 
@@ -67,7 +69,7 @@ fn every_profile_is_read_or_is_one_that_the_page_calls_wrong() {
 fn every_command_prints_what_the_page_says() {
     let page = page();
     let folder = Folder::new("page");
-    folder.write_all(&page);
+    write_all(&folder, &page);
     let mut seen = 0;
     for (language, text) in blocks(&page) {
         let Some((command, expected)) = text.split_once('\n') else { continue };

@@ -9,9 +9,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tracer_dsl::Diagnostic;
 use tracer_dsl::diagnostic::suggest;
 use tracer_dsl::profile::{Library, Source};
+use tracer_dsl::{Diagnostic, Diagnostics};
 
 use crate::builtin;
 
@@ -196,7 +196,7 @@ fn candidates(name: &str, path: &SearchPath) -> impl Iterator<Item = Result<Load
 }
 
 impl Library for SearchPath {
-    fn source(&self, name: &str, from: Option<&Source>) -> Result<Source, Diagnostic> {
+    fn source(&self, name: &str, from: Option<&Source>) -> Result<Source, Diagnostics> {
         let beside = from.and_then(|from| Some((from, from.path.as_deref()?)));
         if let (true, Some((from, path))) = (is_path(name), beside) {
             // Messages shall call the file as the user called the one that names it.
@@ -296,6 +296,12 @@ impl From<FindError> for Diagnostic {
             found.hints.push(format!("known: {}", known.collect::<Vec<_>>().join(", ")));
         }
         found
+    }
+}
+
+impl From<FindError> for Diagnostics {
+    fn from(error: FindError) -> Self {
+        Diagnostic::from(error).into()
     }
 }
 

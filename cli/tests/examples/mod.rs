@@ -1,10 +1,7 @@
 //! The examples in a page of the documentation. A TOML block whose first line is `# NAME.toml` is a file of that
 //! name, which commands further down may use.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use crate::folder::Folder;
 
 /// A code block: its language and its text.
 pub fn blocks(text: &str) -> Vec<(String, String)> {
@@ -33,34 +30,11 @@ pub fn file_name(toml: &str) -> Option<&str> {
     name.ends_with(".toml").then_some(name)
 }
 
-/// A folder with the files of a page, gone when the test is.
-pub struct Folder(pub PathBuf);
-
-impl Folder {
-    pub fn new(test: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("tracer-{test}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    pub fn write(&self, name: &str, text: &str) {
-        let path = self.0.join(name);
-        fs::create_dir_all(path.parent().unwrap_or(Path::new(""))).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    /// Writes the files that stand in a page.
-    pub fn write_all(&self, page: &str) {
-        for (language, text) in blocks(page) {
-            if let (true, Some(name)) = (language == "toml", file_name(&text)) {
-                self.write(name, &text);
-            }
+/// Writes the files that stand in a page.
+pub fn write_all(folder: &Folder, page: &str) {
+    for (language, text) in blocks(page) {
+        if let (true, Some(name)) = (language == "toml", file_name(&text)) {
+            folder.write(name, &text);
         }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }

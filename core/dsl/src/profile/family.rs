@@ -20,7 +20,7 @@ pub trait Library {
     ///
     /// # Errors
     /// There is none, or it cannot be read; the place of the word is the caller's knowledge.
-    fn source(&self, name: &str, from: Option<&Source>) -> Result<Source, Diagnostic>;
+    fn source(&self, name: &str, from: Option<&Source>) -> Result<Source, Diagnostics>;
 }
 
 /// The text of a profile, and where it stands.
@@ -165,11 +165,16 @@ impl Loading<'_> {
         let from = self.line.last().map(|(_, source)| source);
         let source = match self.library.source(&name.value, from) {
             Ok(source) => source,
-            Err(mut error) => {
-                if !self.line.is_empty() {
-                    error = error.because(self.descent(&name.value));
-                }
-                self.found.push(error.at(name.source.clone()));
+            Err(found) => {
+                let descent = (!self.line.is_empty()).then(|| self.descent(&name.value));
+                let placed = found.into_iter().map(|one| {
+                    let one = one.at(name.source.clone());
+                    match &descent {
+                        Some(descent) => one.because(descent.as_str()),
+                        None => one,
+                    }
+                });
+                self.found.extend(placed);
                 return None;
             }
         };

@@ -20,8 +20,9 @@ impl Shelf {
 }
 
 impl Library for Shelf {
-    fn source(&self, name: &str, _: Option<&Source>) -> Result<Source, Diagnostic> {
-        let text = self.0.get(name).ok_or_else(|| Diagnostic::error(format!("unknown profile `{name}`")))?;
+    fn source(&self, name: &str, _: Option<&Source>) -> Result<Source, Diagnostics> {
+        let unknown = || Diagnostics::from(Diagnostic::error(format!("unknown profile `{name}`")));
+        let text = self.0.get(name).ok_or_else(unknown)?;
         let file = format!("{name}.toml");
         Ok(Source { path: Some(PathBuf::from(&file)), file, text: text.clone() })
     }
@@ -161,7 +162,7 @@ fn all_that_is_wrong_in_any_of_them_is_found_once() {
 fn descent_is_bounded() {
     struct Endless;
     impl Library for Endless {
-        fn source(&self, name: &str, _: Option<&Source>) -> Result<Source, Diagnostic> {
+        fn source(&self, name: &str, _: Option<&Source>) -> Result<Source, Diagnostics> {
             let text = format!("version = 1\nname = 'x'\nextends = '{name}x'");
             Ok(Source { file: name.into(), path: None, text })
         }
