@@ -16,11 +16,11 @@ fn tracer(folder: &Folder, line: &str) -> Output {
         .env("XDG_CONFIG_HOME", &folder.0)
         .env("NO_COLOR", "1")
         .output()
-        .unwrap()
+        .expect("cargo has built tracer")
 }
 
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
+    String::from_utf8(bytes.to_vec()).expect("tracer writes UTF-8")
 }
 
 /// What a command that is refused says.

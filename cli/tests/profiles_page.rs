@@ -13,11 +13,12 @@ use tracer_dsl::{OptionTable, Profile};
 use tracer_collectors as _;
 
 fn page() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/profiles.md")).unwrap()
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/profiles.md"))
+        .expect("the page is there")
 }
 
 fn table() -> OptionTable {
-    Catalog::new().unwrap().options().unwrap()
+    Catalog::new().and_then(|catalog| catalog.options()).expect("the built-in collectors are sound")
 }
 
 /// A profile of which the page shows a part only.

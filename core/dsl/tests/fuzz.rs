@@ -27,7 +27,8 @@ impl Numbers {
 
     /// Less than `end`, which is not 0.
     fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(end).unwrap()).unwrap()
+        let end = u64::try_from(end).expect("lengths have at most 64 bits");
+        usize::try_from(self.next() % end).expect("less than a length")
     }
 
     fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
@@ -84,8 +85,10 @@ fn text(n: &mut Numbers, seeds: &[&str], words: &[&str]) -> String {
 /// That findings can be shown, and each points at whole characters of its text.
 fn sound(found: &Diagnostics, given: &str) {
     assert!(!found.is_empty(), "an error without a reason: {given:?}");
-    let shown = found.iter().next().map(|first| first.render(Colour::Never));
-    assert!(!shown.unwrap_or_default().contains('\u{1b}'));
+    // Drawing takes longer than reading, so some will do.
+    if given.len() % 8 == 0 {
+        assert!(!found.render(Colour::Never).contains('\u{1b}'));
+    }
     for one in found {
         let source = one.source.as_ref().unwrap_or_else(|| panic!("{one:?} has no place: {given:?}"));
         assert_eq!(&*source.text, given);
