@@ -7,17 +7,23 @@ use std::{
 
 use tracer_compose::Catalog;
 use tracer_dsl::{
-    Diagnostics,
+    Diagnostic, Diagnostics, SourceRef,
     diagnostic::Colour,
     option::{OptionTable, Settings, SubCommand},
+    profile::Note,
 };
+use tracer_profiles::SearchPath;
 
-use crate::{exit::Exit, settings::settings, stored};
+use crate::{exit::Exit, manual, profile, settings::settings, stored};
 
 /// What the command line comes to.
 enum Asked {
-    /// A sub-command with its settings.
-    Run(SubCommand, Box<Settings>),
+    /// A sub-command with its settings, and the profiles that have no part in them.
+    Run(SubCommand, Box<Settings>, Vec<Note>),
+    /// `profile`, with where profiles are looked for.
+    Profile(profile::Asked, SearchPath),
+    /// `completion` or `man`.
+    Manual(manual::Asked),
     /// Clap has the last word: help, version, or a mistake.
     Clap(clap::Error),
 }
@@ -29,7 +35,14 @@ pub(crate) fn main() -> Exit {
         Err(message) => return complain(&format!("error: {message}"), Exit::Failed),
     };
     match ask(&table, std::env::args_os()) {
-        Ok(Asked::Run(command, settings)) => run(command, &settings, &catalog, &table),
+        Ok(Asked::Run(command, settings, notes)) => {
+            for note in notes {
+                let _ = writeln!(io::stderr().lock(), "tracer: {note}");
+            }
+            run(command, &settings, &catalog, &table)
+        }
+        Ok(Asked::Profile(asked, path)) => profile::run(&asked, &path, &catalog, &table),
+        Ok(Asked::Manual(asked)) => manual::run(asked, whole(&table)),
         Ok(Asked::Clap(error)) => {
             // Clap knows the stream; a closed one is no news.
             let _ = error.print();
@@ -66,7 +79,8 @@ fn run(command: SubCommand, settings: &Settings, catalog: &Catalog, table: &Opti
 pub(crate) fn check(arguments: &[&str]) -> Result<(), String> {
     let (_, table) = catalog_and_options()?;
     match ask(&table, arguments.iter().map(OsString::from)) {
-        Ok(Asked::Run(command, settings)) => stored::check(command, &settings),
+        Ok(Asked::Run(command, settings, _)) => stored::check(command, &settings),
+        Ok(Asked::Profile(..) | Asked::Manual(_)) => Ok(()),
         Ok(Asked::Clap(error)) if !error.use_stderr() => Ok(()),
         Ok(Asked::Clap(error)) => Err(error.to_string()),
         Err(diagnostics) => Err(diagnostics.render(Colour::Never)),
@@ -91,16 +105,54 @@ fn catalog_and_options() -> Result<(Catalog, OptionTable), String> {
     Ok((catalog, table))
 }
 
+/// The whole command line: what takes its arguments from profiles too, and what does not.
+fn whole(table: &OptionTable) -> clap::Command {
+    table
+        .command(&SubCommand::ALL)
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand(profile::command(table))
+        .subcommands(manual::commands())
+}
+
 fn ask(table: &OptionTable, arguments: impl Iterator<Item = OsString>) -> Result<Asked, Diagnostics> {
-    let command = table.command(&SubCommand::ALL).version(env!("CARGO_PKG_VERSION"));
-    let matches = match command.try_get_matches_from(arguments) {
+    let matches = match whole(table).try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => return Ok(Asked::Clap(error)),
     };
     // Clap requires a sub-command, and knows only these.
-    let given = matches.subcommand().and_then(|(name, sub)| Some((SubCommand::from_name(name)?, sub)));
-    let (command, sub_matches) = given.unwrap_or((SubCommand::Collect, &matches));
-    Ok(Asked::Run(command, Box::new(settings(table, command, &matches, sub_matches)?)))
+    let (name, sub_matches) = matches.subcommand().unwrap_or(("collect", &matches));
+    if let Some(command) = SubCommand::from_name(name) {
+        let (settings, notes) = settings(table, command, &matches, sub_matches)?;
+        return Ok(Asked::Run(command, Box::new(settings), notes));
+    }
+    if let Some(first) = matches.get_many::<String>("profile").into_iter().flatten().next() {
+        let found = Diagnostic::error(format!("`{name}` takes no profile"))
+            .at(SourceRef::command_line("profile", first))
+            .because("nothing is traced or read");
+        let found = match name {
+            "profile" => found.hint(format!("to see it: `tracer profile show {first}`")),
+            _ => found.hint("leave it out"),
+        };
+        return Err(found.into());
+    }
+    Ok(match manual::asked(name, sub_matches) {
+        Some(asked) => Asked::Manual(asked),
+        None => {
+            let (asked, path) = profile::asked(&matches, sub_matches);
+            Asked::Profile(asked, path)
+        }
+    })
+}
+
+/// Writes to standard output. That nobody reads any more is an end like others.
+pub(crate) fn printed(text: &str) -> Exit {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&format!("error: cannot write: {error}"), Exit::Failed)
+        }
+        _ => Exit::Ok,
+    }
 }
 
 /// Tells the user what is wrong with what was written.

@@ -19,9 +19,13 @@ mod collect;
 mod command;
 mod exit;
 #[cfg(target_os = "linux")]
+mod host;
+#[cfg(target_os = "linux")]
 mod live;
+mod manual;
 mod output;
 mod pager;
+mod profile;
 mod progress;
 mod settings;
 mod stored;

@@ -10,8 +10,8 @@ use std::{
 
 use tracer_dsl::{
     Diagnostic, Diagnostics,
-    option::{Located, Settings, SubCommand, TRACE},
-    probe::{Probe, ProbeKind},
+    option::{Settings, SubCommand, TRACE},
+    probe::{Probe, ProbeKind, ProbeSpec},
 };
 use tracer_event::{ProbeInfo, Schema, Tag, json};
 use tracer_trace::{
@@ -126,7 +126,7 @@ pub(crate) fn print(settings: &Settings) -> Result<Exit, Error> {
 /// `tracer pcap`
 pub(crate) fn pcap(settings: &Settings) -> Result<Exit, Error> {
     let trace = open(settings)?;
-    let probes = settings.probes("probe");
+    let probes = settings.probe_specs("probe");
     for probe in probes {
         known(&trace, probe)?;
     }
@@ -137,7 +137,7 @@ pub(crate) fn pcap(settings: &Settings) -> Result<Exit, Error> {
         Replay {
             show: show(settings),
             select: &mut |event| {
-                probes.is_empty() || probes.iter().any(|probe| is_of(&probe.value, event.probe))
+                probes.is_empty() || probes.iter().any(|probe| is_one_of(probe, event.probe))
             },
             report: &mut |damage| damages.take(&damage),
             progress: &mut |progress| bar.tell(progress),
@@ -251,18 +251,23 @@ fn say(message: &str) {
     let _ = io::stderr().lock().write_all(format!("tracer: {message}\n").as_bytes());
 }
 
-/// That a probe is in the trace.
-fn known(trace: &Trace, probe: &Located<Probe>) -> Result<(), Error> {
+/// That a probe is in the trace, if it must be.
+fn known(trace: &Trace, probe: &ProbeSpec) -> Result<(), Error> {
     let probes = &trace.session().probes;
-    if probes.iter().any(|info| is_of(&probe.value, info)) {
+    if probe.optional || probes.iter().any(|info| is_one_of(probe, info)) {
         return Ok(());
     }
     let there: Vec<String> =
         probes.iter().map(|info| format!("{}:{}", kind_of(info.tag).name(), info.name)).collect();
-    let found = Diagnostic::error(format!("the trace has no events of {}", probe.value))
-        .at(probe.source.clone())
-        .hint(format!("it was collected with {}", there.join(", ")));
-    Err(Error::Usage(found.into()))
+    let asked: Vec<String> = probe.alternatives.iter().map(|one| one.value.to_string()).collect();
+    let mut found = Diagnostic::error(format!("the trace has no events of {}", asked.join(" or ")));
+    found.source = probe.alternatives.first().map(|one| one.source.clone());
+    Err(Error::Usage(found.hint(format!("it was collected with {}", there.join(", "))).into()))
+}
+
+/// Whether a probe of a trace is one of the places that were asked for.
+fn is_one_of(probe: &ProbeSpec, info: &ProbeInfo) -> bool {
+    probe.alternatives.iter().any(|one| is_of(&one.value, info))
 }
 
 /// A table that there is not, with its place in what was written.

@@ -1,6 +1,11 @@
 //! Every command line of tracer in README and docs is one that tracer accepts.
 
+mod examples;
+mod folder;
+
 use std::{fs, path::Path};
+
+use folder::Folder;
 
 /// Lines of code blocks that call tracer, without prompts and `sudo`.
 fn commands(text: &str) -> Vec<String> {
@@ -45,8 +50,12 @@ fn are_accepted() {
     let mut files = vec![root.join("README.md")];
     files.extend(fs::read_dir(root.join("docs")).unwrap().map(|e| e.unwrap().path()));
     let mut seen = 0;
+    // Commands may name files that stand in the same page.
+    let folder = Folder::new("commands");
+    std::env::set_current_dir(&folder.0).unwrap();
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
+        examples::write_all(&folder, &text);
         for command in commands(&text) {
             let words = words(&command);
             let arguments: Vec<&str> = words.iter().map(String::as_str).collect();

@@ -1,5 +1,6 @@
 //! From a profile's name to its text. The nearest folder that has it wins, so an administrator can put
-//! a profile in the place of a built-in one, and a user in the place of both.
+//! a profile in the place of a built-in one, and a user in the place of both. A profile that extends its
+//! own name extends the one whose place it takes.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -8,8 +9,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tracer_dsl::Diagnostic;
 use tracer_dsl::diagnostic::suggest;
+use tracer_dsl::profile::{Library, Source};
+use tracer_dsl::{Diagnostic, Diagnostics};
 
 use crate::builtin;
 
@@ -55,26 +57,35 @@ impl SearchPath {
     ///
     /// Folders that cannot be listed are left out.
     pub fn known(&self) -> Vec<Known> {
-        let mut known = BTreeMap::new();
-        for builtin in builtin() {
-            known.insert(builtin.name.to_owned(), Origin::BuiltIn);
-        }
-        // From far to near, so that the nearest stays.
-        for dir in self.dirs().rev() {
+        let mut known = self.all();
+        known.dedup_by(|further, nearer| further.name == nearer.name);
+        known
+    }
+
+    /// The same with those that a nearer one of their name hides, behind that one.
+    pub fn all(&self) -> Vec<Known> {
+        let mut all: BTreeMap<String, Vec<Origin>> = BTreeMap::new();
+        for dir in self.dirs() {
             for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
                 let path = entry.path();
                 if path.extension() != Some(OsStr::new("toml")) {
                     continue;
                 }
                 if let Some(name) = path.file_stem().and_then(OsStr::to_str) {
-                    known.insert(name.to_owned(), Origin::File(path));
+                    all.entry(name.to_owned()).or_default().push(Origin::File(path));
                 }
             }
         }
-        known.into_iter().map(|(name, origin)| Known { name, origin }).collect()
+        for builtin in builtin() {
+            all.entry(builtin.name.to_owned()).or_default().push(Origin::BuiltIn);
+        }
+        let each = |(name, origins): (String, Vec<Origin>)| {
+            origins.into_iter().map(move |origin| Known { name: name.clone(), origin })
+        };
+        all.into_iter().flat_map(each).collect()
     }
 
-    fn dirs(&self) -> impl DoubleEndedIterator<Item = &PathBuf> {
+    fn dirs(&self) -> impl Iterator<Item = &PathBuf> {
         self.named.iter().chain(&self.usual)
     }
 }
@@ -127,31 +138,98 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The profile called `name`. A name with a `/` or ending in `.toml` is the path of a file.
+/// The profile called `name`. A name with a `/` or ending in `.toml` is the path of a file, whose ending
+/// may be left out behind a `/`.
 ///
 /// # Errors
 /// No profile is called so, or its file cannot be read. A file that is there but cannot be read is not
 /// passed over for one further away: the user would run something else than asked for.
 pub fn find(name: &str, path: &SearchPath) -> Result<Loaded, FindError> {
-    if name.contains('/') || name.ends_with(".toml") {
-        let stem = Path::new(name).file_stem().and_then(OsStr::to_str);
-        return read(stem.unwrap_or(name), PathBuf::from(name));
+    if is_path(name) {
+        return by_path(Path::new(name));
     }
     for dir in &path.named {
         // A folder that the user named and that is not there is a mistake, not an empty folder.
         fs::read_dir(dir).map_err(|error| FindError::unreadable(dir, error))?;
     }
-    for dir in path.dirs() {
-        match read(name, dir.join(format!("{name}.toml"))) {
-            Err(FindError::Unreadable { kind, .. }) if is_absent(kind) => {}
-            found_or_failed => return found_or_failed,
-        }
-    }
-    match builtin().iter().find(|profile| profile.name == name) {
-        Some(profile) => {
-            Ok(Loaded { name: name.to_owned(), origin: Origin::BuiltIn, text: profile.text.to_owned() })
-        }
+    match candidates(name, path).next() {
+        Some(found_or_failed) => found_or_failed,
         None => Err(FindError::Unknown { name: name.to_owned(), known: path.known() }),
+    }
+}
+
+/// Whether a profile's name is the path of a file.
+fn is_path(name: &str) -> bool {
+    name.contains('/') || name.ends_with(".toml")
+}
+
+fn by_path(path: &Path) -> Result<Loaded, FindError> {
+    let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
+    match read(stem, path.to_owned()) {
+        Err(FindError::Unreadable { kind, .. })
+            if is_absent(kind) && path.extension() != Some(OsStr::new("toml")) =>
+        {
+            // Only the name that was given is in the message: the other is our guess.
+            let with_ending = PathBuf::from(format!("{}.toml", path.display()));
+            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            match read(name, with_ending) {
+                Err(FindError::Unreadable { kind, why, .. }) if is_absent(kind) => {
+                    Err(FindError::Unreadable { path: path.to_owned(), kind, why })
+                }
+                found_or_failed => found_or_failed,
+            }
+        }
+        found_or_failed => found_or_failed,
+    }
+}
+
+/// All profiles called `name`, the nearest first, with those that cannot be read.
+fn candidates(name: &str, path: &SearchPath) -> impl Iterator<Item = Result<Loaded, FindError>> {
+    let files = path.dirs().map(move |dir| read(name, dir.join(format!("{name}.toml"))));
+    let there =
+        files.filter(|file| !matches!(file, Err(FindError::Unreadable { kind, .. }) if is_absent(*kind)));
+    let builtin = builtin().iter().filter(move |profile| profile.name == name).map(|profile| {
+        let (name, text) = (profile.name.to_owned(), profile.text.to_owned());
+        Ok(Loaded { name, origin: Origin::BuiltIn, text })
+    });
+    there.chain(builtin)
+}
+
+impl Library for SearchPath {
+    fn source(&self, name: &str, from: Option<&Source>) -> Result<Source, Diagnostics> {
+        let beside = from.and_then(|from| Some((from, from.path.as_deref()?)));
+        if let (true, Some((from, path))) = (is_path(name), beside) {
+            // Messages shall call the file as the user called the one that names it.
+            let called = Path::new(&from.file);
+            let same = fs::canonicalize(called).is_ok_and(|called| called == path);
+            let folder = if same { called } else { path }.parent().unwrap_or(Path::new(""));
+            let name = Path::new(name);
+            return Ok(by_path(&folder.join(name.strip_prefix(".").unwrap_or(name)))?.into());
+        }
+        let nearest = Source::from(find(name, self)?);
+        let Some(from) = from else { return Ok(nearest) };
+        // What stands in the place of another and extends it, means the other.
+        let mut behind = false;
+        for candidate in candidates(name, self) {
+            let candidate = Source::from(candidate?);
+            if behind {
+                return Ok(candidate);
+            }
+            behind = (&candidate.path, &candidate.file) == (&from.path, &from.file);
+        }
+        Ok(nearest)
+    }
+}
+
+impl From<Loaded> for Source {
+    fn from(loaded: Loaded) -> Self {
+        let file = loaded.file();
+        let path = match loaded.origin {
+            // One file has one path, however it was reached. Without it there is still the name.
+            Origin::File(path) => Some(fs::canonicalize(&path).unwrap_or(path)),
+            Origin::BuiltIn => None,
+        };
+        Self { file, path, text: loaded.text }
     }
 }
 
@@ -218,6 +296,12 @@ impl From<FindError> for Diagnostic {
             found.hints.push(format!("known: {}", known.collect::<Vec<_>>().join(", ")));
         }
         found
+    }
+}
+
+impl From<FindError> for Diagnostics {
+    fn from(error: FindError) -> Self {
+        Diagnostic::from(error).into()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Searching in real folders, each test in one of its own.
 
 use super::*;
+use crate::Builtin;
 
 /// A folder that is gone when the test is.
 struct Folder(PathBuf);
@@ -38,7 +39,7 @@ fn the_nearest_folder_wins_and_what_is_built_in_comes_last() {
 
     let found = find("nft-dropmon", &search).unwrap();
     assert_eq!((&found.origin, found.file().as_str()), (&Origin::BuiltIn, "nft-dropmon.toml (built in)"));
-    assert_eq!(found.text, builtin()[0].text);
+    assert!(builtin().iter().any(|builtin| builtin.text == found.text));
 
     for (dir, text) in [(&far, "far"), (&near, "near")] {
         let file = dir.join("nft-dropmon.toml");
@@ -59,8 +60,16 @@ fn a_path_is_taken_as_such() {
     let origin = Origin::File(file);
     assert_eq!(found, Loaded { name: "mine".into(), origin, text: "text".into() });
 
-    let error = find("./nft-dropmon", &path(&[], &[])).unwrap_err();
-    assert!(matches!(error, FindError::Unreadable { kind: io::ErrorKind::NotFound, .. }));
+    // Behind a `/` the ending may be left out.
+    let without = folder.0.join("mine");
+    assert_eq!(find(without.to_str().unwrap(), &path(&[], &[])).unwrap(), found);
+    for absent in ["./absent", "./absent.toml"] {
+        let error = find(absent, &path(&[], &[])).unwrap_err();
+        let expected = Path::new(absent);
+        assert!(
+            matches!(&error, FindError::Unreadable { kind: io::ErrorKind::NotFound, path, .. } if path == expected)
+        );
+    }
     let error = find("absent.toml", &path(&[], &[])).unwrap_err();
     assert!(matches!(error, FindError::Unreadable { kind: io::ErrorKind::NotFound, .. }));
 }
@@ -74,14 +83,16 @@ fn an_unknown_profile_names_the_nearest_and_lists_all_with_their_places() {
     }
     let error = find("nft-dropmom", &path(std::slice::from_ref(&near), &[far])).unwrap_err();
     let mine = near.join("mine.toml");
-    let known = vec![
-        Known { name: "mine".into(), origin: Origin::File(mine.clone()) },
-        Known { name: "nft-dropmon".into(), origin: Origin::BuiltIn },
-    ];
+    let built_in = |builtin: &Builtin| Known { name: builtin.name.into(), origin: Origin::BuiltIn };
+    let mut known: Vec<Known> = builtin().iter().map(built_in).collect();
+    known.push(Known { name: "mine".into(), origin: Origin::File(mine.clone()) });
+    known.sort_by(|a, b| a.name.cmp(&b.name));
+    let list: Vec<_> = known.iter().map(|k| format!("{} ({})", k.name, k.origin)).collect();
     assert_eq!(error, FindError::Unknown { name: "nft-dropmom".into(), known });
     let expected = Diagnostic::error("unknown profile `nft-dropmom`")
         .hint("did you mean `nft-dropmon`?")
-        .hint(format!("known: mine ({}), nft-dropmon (built in)", mine.display()));
+        .hint(format!("known: {}", list.join(", ")));
+    assert!(list.contains(&format!("mine ({})", mine.display())));
     assert_eq!(Diagnostic::from(error), expected);
 }
 
@@ -89,7 +100,8 @@ fn an_unknown_profile_names_the_nearest_and_lists_all_with_their_places() {
 fn a_probe_in_the_place_of_a_profile_is_recognised() {
     let error = find("kprobe:kfree_skb", &path(&[], &[])).unwrap_err();
     let hints = Diagnostic::from(error).hints;
-    assert_eq!(hints, ["is it a probe? `--probe kprobe:kfree_skb`", "known: nft-dropmon (built in)"]);
+    assert_eq!(hints[0], "is it a probe? `--probe kprobe:kfree_skb`");
+    assert!(hints[1].contains("nft-dropmon (built in)"));
 }
 
 #[test]
@@ -121,4 +133,49 @@ fn the_user_stands_between_the_named_folders_and_the_systems() {
         dirs,
         ["/x", "/home/u/.config/tracer/profiles", "/etc/tracer/profiles", "/usr/share/tracer/profiles"]
     );
+}
+
+#[test]
+fn what_is_hidden_stands_behind_what_hides_it() {
+    let folder = Folder::new("hidden");
+    let (near, far) = (folder.dir("near"), folder.dir("far"));
+    for dir in [&near, &far] {
+        fs::write(dir.join("nft-dropmon.toml"), "").unwrap();
+    }
+    let search = path(std::slice::from_ref(&near), std::slice::from_ref(&far));
+    let all = search.all().into_iter().filter(|known| known.name == "nft-dropmon");
+    let origins: Vec<_> = all.map(|known| known.origin).collect();
+    let file = |dir: &Path| Origin::File(dir.join("nft-dropmon.toml"));
+    assert_eq!(origins, [file(&near), file(&far), Origin::BuiltIn]);
+    assert_eq!(search.known().iter().filter(|known| known.name == "nft-dropmon").count(), 1);
+}
+
+#[test]
+fn a_profile_names_its_parents_from_where_it_stands() {
+    let folder = Folder::new("parents");
+    let (near, far) = (folder.dir("near"), folder.dir("far"));
+    for (file, text) in [
+        (near.join("nft-dropmon.toml"), "near"),
+        (far.join("nft-dropmon.toml"), "far"),
+        (far.join("base.toml"), "base"),
+        (folder.0.join("x.toml"), "x"),
+    ] {
+        fs::write(file, text).unwrap();
+    }
+    let search = path(&[near], &[far]);
+    let text = |name, from: Option<&Source>| search.source(name, from).unwrap().text;
+    let nearest = search.source("nft-dropmon", None).unwrap();
+    assert_eq!(nearest.text, "near");
+    // A path is relative to the file, and however it is written the file is the same.
+    assert_eq!(text("../x.toml", Some(&nearest)), "x");
+    assert_eq!(search.source("../near/nft-dropmon", Some(&nearest)).unwrap().path, nearest.path);
+    assert_eq!(text("base", Some(&nearest)), "base");
+    // Its own name is the one that it stands before, and so on to what is built in.
+    let next = search.source("nft-dropmon", Some(&nearest)).unwrap();
+    assert_eq!(next.text, "far");
+    assert_eq!(search.source("nft-dropmon", Some(&next)).unwrap().path, None);
+    // With nothing behind it, it is itself, which is told as a circle.
+    let base = search.source("base", None).unwrap();
+    assert_eq!(search.source("base", Some(&base)).unwrap(), base);
+    assert!(search.source("../gone.toml", Some(&nearest)).is_err());
 }

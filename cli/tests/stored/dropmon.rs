@@ -3,7 +3,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use tracer_compose::Catalog;
+use tracer_compose::{Catalog, KernelEnums};
 use tracer_event::{
     Account, Clock, ClockSample, Context, Kind, Layout, Loss, ProbeInfo, Probes, Schema, Session, Show,
     Symbol, Symbols, Tag, Trim, header, sample::Bytes,
@@ -78,7 +78,7 @@ fn session() -> Session {
     let layout = |names: &[&str]| {
         let schema = |name: &&str| {
             let reader = &catalog.find(name).unwrap().readers[0];
-            reader.schema_with(|option| (option == "snaplen").then_some(256))
+            reader.schema_with(|option| (option == "snaplen").then_some(256), &KernelEnums::default())
         };
         Arc::new(Layout::new(names.iter().map(schema).collect()).unwrap())
     };

@@ -9,7 +9,8 @@
 //! - [`option`]: the one option table that feeds the command line and the profiles' keys, and the
 //!   settings that are merged from both
 //! - [`profile`]: TOML files with the arguments of a run
-//! - [`filter`]: conditions that options express
+//! - [`when`]: conditions on the machine, under which a profile or a probe counts
+//! - [`filter`]: conditions on events
 //!
 //! The room may use `tracer-event` and `tracer-bpf`, and nothing else of ours. It makes no system
 //! calls: a profile's text is read by the caller. It knows no back end: conditions are compiled or
@@ -22,8 +23,10 @@ pub mod filter;
 pub mod option;
 pub mod probe;
 pub mod profile;
+pub mod when;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, SourceRef};
 pub use option::{OptionDef, OptionTable, Settings, SubCommand};
 pub use probe::Probe;
 pub use profile::Profile;
+pub use when::When;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{Located, Merge, OptionTable, SettingValue};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceRef};
 use crate::filter::{self, Expr};
-use crate::probe::Probe;
+use crate::probe::{Probe, ProbeSpec};
 
 /// Typed values by option name, from one place or merged from several.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,23 +54,42 @@ impl Settings {
         profiles: impl IntoIterator<Item = Self>,
         defaults: Self,
     ) -> Result<Self, Diagnostics> {
+        Self::resolve_related(command_line, profiles.into_iter().collect(), &|_, _| false, defaults)
+    }
+
+    /// The same with profiles that may be related, parents before their children: `outranks(a, b)` says
+    /// whether the profile at `a` descends from the one at `b`, and so replaces what that says.
+    pub(crate) fn resolve_related(
+        command_line: Self,
+        profiles: Vec<Self>,
+        outranks: &dyn Fn(usize, usize) -> bool,
+        defaults: Self,
+    ) -> Result<Self, Diagnostics> {
+        let mut given: BTreeMap<String, Vec<(usize, Setting)>> = BTreeMap::new();
+        for (index, profile) in profiles.into_iter().enumerate() {
+            for (name, setting) in profile.0 {
+                given.entry(name).or_default().push((index, setting));
+            }
+        }
         let mut found = Diagnostics::new();
         let mut merged = Self::default();
-        for profile in profiles {
-            for (name, setting) in profile.0 {
-                let decided = command_line.0.contains_key(&name);
-                match merged.0.entry(name) {
-                    Entry::Vacant(place) => {
-                        place.insert(setting);
-                    }
-                    Entry::Occupied(place) if setting.merge == Merge::Replacing => {
-                        if !decided && place.get().value != setting.value {
-                            found.push(conflict(place.key(), place.get(), &setting));
-                        }
-                    }
-                    Entry::Occupied(mut place) => place.get_mut().cover_with(setting),
+        for (name, mut settings) in given {
+            let replacing = settings.iter().any(|(_, setting)| setting.merge == Merge::Replacing);
+            if replacing {
+                let givers: Vec<usize> = settings.iter().map(|(index, _)| *index).collect();
+                settings.retain(|(index, _)| !givers.iter().any(|giver| outranks(*giver, *index)));
+                let differing =
+                    settings.iter().skip(1).filter(|(_, setting)| setting.value != settings[0].1.value);
+                if !command_line.0.contains_key(&name) {
+                    found.extend(differing.map(|(_, setting)| conflict(&name, &settings[0].1, setting)));
                 }
+                settings.truncate(1);
             }
+            let together = settings.into_iter().map(|(_, setting)| setting).reduce(|mut all, nearer| {
+                all.cover_with(nearer);
+                all
+            });
+            merged.0.extend(together.map(|setting| (name, setting)));
         }
         let mut settings = command_line.over(merged);
         for (name, setting) in defaults.0 {
@@ -179,12 +198,18 @@ impl Settings {
         self.0.get(name).map(Setting::words).unwrap_or_default()
     }
 
-    /// The probes of `name`; none if it is not given.
-    pub fn probes(&self, name: &str) -> &[Located<Probe>] {
+    /// The probes of `name` with their alternatives and conditions; none if it is not given.
+    pub fn probe_specs(&self, name: &str) -> &[ProbeSpec] {
         match self.value(name) {
             Some(SettingValue::Probes(probes)) => probes,
             _ => &[],
         }
+    }
+
+    /// The first choice of each probe of `name`, whatever its conditions; none if it is not given.
+    pub fn probes(&self, name: &str) -> Vec<Located<Probe>> {
+        let specs = self.probe_specs(name).iter();
+        specs.filter_map(|spec| spec.alternatives.first().cloned()).collect()
     }
 
     fn value(&self, name: &str) -> Option<&SettingValue> {

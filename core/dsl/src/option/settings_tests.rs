@@ -71,7 +71,8 @@ fn two_profiles_that_differ_are_both_named() {
 fn probes_of_two_places_are_joined() {
     let of = |text: &str| {
         let source = SourceRef::new("test", text, 0..text.len());
-        let value = SettingValue::Probes(vec![Located { value: text.parse().unwrap(), source }]);
+        let value =
+            SettingValue::Probes(vec![ProbeSpec::plain(Located { value: text.parse().unwrap(), source })]);
         let merge = Merge::Adding;
         let setting = Setting { value, merge, origin: Origin::CommandLine, source: None };
         Settings::from_iter([("probe".to_owned(), setting)])

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Located, OptionDef, SettingValue, ValueType};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceRef};
-use crate::probe;
+use crate::probe::{self, Probe, ProbeSpec};
 
 /// How an option is called where its value was written.
 #[derive(Debug, Clone, Copy)]
@@ -82,9 +82,7 @@ pub(crate) fn from_texts(
                 found.push(not_allowed(label, &text.value, allowed, &text.source));
             }
             ValueType::Probes => {
-                let probe = probe::parse(&text.value).map_err(|f| f.rebase(&text.source));
-                let source = text.source;
-                probes.extend(found.take(probe).map(|value| Located { value, source }));
+                probes.extend(found.take(located_probe(text)).map(ProbeSpec::plain));
             }
             _ => words.push(text),
         }
@@ -99,6 +97,15 @@ pub(crate) fn from_texts(
     };
     value.join(more);
     found.or_value(value)
+}
+
+/// The probe that a text says.
+pub(crate) fn located_probe(text: Located<String>) -> Result<Located<Probe>, Diagnostics> {
+    let Located { value, source } = text;
+    match probe::parse(&value) {
+        Ok(value) => Ok(Located { value, source }),
+        Err(found) => Err(found.rebase(&source)),
+    }
 }
 
 /// `number`, if the option allows it.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::diagnostic::SourceRef;
-use crate::probe::Probe;
+use crate::probe::ProbeSpec;
 
 /// The value of an option, by its [`ValueType`](super::ValueType).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum SettingValue {
     /// Of [`ValueType::List`](super::ValueType::List), or of [`ValueType::ListOf`](super::ValueType::ListOf) and then all of its words.
     Words(Vec<Located<String>>),
     /// Of [`ValueType::Probes`](super::ValueType::Probes).
-    Probes(Vec<Located<Probe>>),
+    Probes(Vec<ProbeSpec>),
 }
 
 /// A value and where it was written, for diagnostics that only a later step can make: that this kernel
@@ -53,14 +53,14 @@ impl<T: Eq> Eq for Located<T> {}
 
 impl SettingValue {
     /// Puts the values of `more` after these, each once. Only lists of one kind can be joined.
-    pub(super) fn join(&mut self, more: Self) {
+    pub(crate) fn join(&mut self, more: Self) {
         match (self, more) {
             (Self::Words(all), Self::Words(more)) => union(all, more),
             (Self::Paths(all), Self::Paths(more)) => union(all, more),
             (Self::Probes(all), Self::Probes(more)) => {
                 for probe in more {
-                    match all.iter_mut().find(|p| p.value.same_place(&probe.value)) {
-                        Some(same) => same.value.join(&probe.value),
+                    match all.iter_mut().find(|p| p.same_place(&probe)) {
+                        Some(same) => same.join(&probe),
                         None => all.push(probe),
                     }
                 }
@@ -100,7 +100,7 @@ impl fmt::Display for SettingValue {
             },
             Self::Duration(span) => write!(f, "{span:?}"),
             Self::Words(words) => list(f, &words.iter().map(|w| w.value.clone()).collect::<Vec<_>>()),
-            Self::Probes(probes) => list(f, &probes.iter().map(|p| p.value.to_string()).collect::<Vec<_>>()),
+            Self::Probes(probes) => list(f, &probes.iter().map(ToString::to_string).collect::<Vec<_>>()),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! asked for, not how it is reached: the way of attaching is the engine's choice.
 
 mod parse;
+mod spec;
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,6 +10,7 @@ use std::str::FromStr;
 use crate::diagnostic::Diagnostics;
 
 pub use parse::parse;
+pub use spec::ProbeSpec;
 
 /// A place in the kernel, as the user asked for it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,14 +1,20 @@
 //! A profile is a TOML file with the arguments of a run: one table per sub-command, whose keys are the
 //! options' names with `_`. What comes out of a profile are the same settings that the command line
-//! gives.
+//! gives. A profile may extend others, and may be for some machines only; a [`Family`] is all that a run
+//! names, put together.
 
+mod family;
+mod probe_table;
 mod read;
 mod value;
 
 use std::collections::BTreeMap;
 
 use crate::diagnostic::Diagnostics;
-use crate::option::{OptionTable, Settings, SubCommand};
+use crate::option::{Located, OptionTable, Settings, SubCommand};
+use crate::when::When;
+
+pub use family::{Family, Library, Note, Source};
 
 /// The version of the profile format that this tracer reads.
 pub const VERSION: i64 = 1;
@@ -25,6 +31,10 @@ pub struct Profile {
     pub name: String,
     /// What it is for, in one line.
     pub about: Option<String>,
+    /// The profiles that it stands over, as it names them.
+    pub extends: Vec<Located<String>>,
+    /// The machines that it is for; `None` for all.
+    pub when: Option<Located<When>>,
     settings: BTreeMap<SubCommand, Settings>,
 }
 

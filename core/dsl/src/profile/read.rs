@@ -8,12 +8,13 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::{COMMAND_LINE_ONLY, Profile, VERSION, value};
+use super::{COMMAND_LINE_ONLY, Profile, VERSION, probe_table, value};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceRef};
-use crate::option::{Key, OptionDef, OptionTable, Origin, Setting, Settings, SubCommand};
+use crate::option::{Key, Located, OptionDef, OptionTable, Origin, Setting, Settings, SubCommand};
+use crate::when::When;
 
 /// The keys beside the tables of sub-commands.
-const TOP_KEYS: [&str; 3] = ["version", "name", "about"];
+const TOP_KEYS: [&str; 5] = ["version", "name", "about", "extends", "when"];
 
 pub(super) fn profile(file: &str, text: &str, table: &OptionTable) -> Result<Profile, Diagnostics> {
     let mut reader = Reader { text: Text { file, text: text.into() }, table, found: Diagnostics::new() };
@@ -61,8 +62,10 @@ impl<'a> Reader<'a> {
         if version.is_some_and(|version| version != VERSION) {
             return None;
         }
-        let name = self.top_string(document, "name");
-        let about = self.top_string(document, "about");
+        let name = self.top_string(document, "name").map(|name| name.value);
+        let about = self.top_string(document, "about").map(|about| about.value);
+        let extends = self.extends(document);
+        let when = self.when(document);
         if !document.contains_key("name") {
             self.missing("name", "name = \"my-profile\"");
         }
@@ -88,7 +91,7 @@ impl<'a> Reader<'a> {
             }
         }
         version?;
-        Some(Profile { name: name?, about, settings })
+        Some(Profile { name: name?, about, extends, when, settings })
     }
 
     fn version(&mut self, document: &DeTable<'_>) -> Option<i64> {
@@ -110,10 +113,15 @@ impl<'a> Reader<'a> {
         None
     }
 
-    fn top_string(&mut self, document: &DeTable<'_>, key: &str) -> Option<String> {
-        let value = document.get(key)?;
+    fn top_string(&mut self, document: &DeTable<'_>, key: &str) -> Option<Located<String>> {
+        self.string(key, document.get(key)?)
+    }
+
+    fn string(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<Located<String>> {
         match value.get_ref() {
-            DeValue::String(text) if !text.trim().is_empty() => return Some(text.to_string()),
+            DeValue::String(text) if !text.trim().is_empty() => {
+                return Some(value::located(text, &self.text.at(value.span())));
+            }
             DeValue::String(_) => {
                 let found = Diagnostic::error(format!("`{key}` is empty"));
                 self.found.push(found.at(self.text.at(value.span())));
@@ -127,11 +135,25 @@ impl<'a> Reader<'a> {
         None
     }
 
+    /// The names of parents, of one string or a list of them.
+    fn extends(&mut self, document: &DeTable<'_>) -> Vec<Located<String>> {
+        let Some(value) = document.get("extends") else { return Vec::new() };
+        match value.get_ref() {
+            DeValue::Array(names) => names.iter().filter_map(|name| self.string("extends", name)).collect(),
+            _ => self.string("extends", value).into_iter().collect(),
+        }
+    }
+
+    fn when(&mut self, document: &DeTable<'_>) -> Option<Located<When>> {
+        let text = self.top_string(document, "when")?;
+        self.found.take(probe_table::when(&text))
+    }
+
     fn command(&mut self, command: SubCommand, table: &DeTable<'_>, origin: &Origin) -> Settings {
         let mut settings = Settings::default();
         for (key, value) in table {
             let Some(option) = self.option(command, key) else { continue };
-            let read = value::setting(&self.text, option, key.get_ref(), value);
+            let read = value::setting(&self.text, command, option, key.get_ref(), value);
             if let Some(value_read) = self.found.take(read) {
                 let source = Some(self.text.at(value.span()));
                 let (origin, merge) = (origin.clone(), option.merge);
@@ -158,6 +180,12 @@ impl<'a> Reader<'a> {
             Some(_) => Diagnostic::error(format!("`{name}` has no option `{word}`"))
                 .because(format!("it belongs to {}", self.tables_of(word)))
                 .at(at),
+            None if TOP_KEYS.contains(&word) => {
+                Diagnostic::error(format!("`{word}` does not stand in `[{name}]`"))
+                    .because("it is about the whole profile")
+                    .hint("move it to the top, above the first table")
+                    .at(at)
+            }
             None => {
                 let keys: Vec<_> = self
                     .table

@@ -259,3 +259,37 @@ fn windows_line_ends_and_multi_byte_text_keep_the_place() {
     let text = "version = 1\r\nname = \"ü\"\r\n# ä\r\n[collect]\r\nwhat = 1\r\n";
     assert!(parse(text).unwrap_err().to_string().contains("a.toml:5:1"));
 }
+
+#[test]
+fn extends_and_when_stand_at_the_top() {
+    let profile =
+        parse("version = 1\nname = 'a'\nextends = 'base'\nwhen = \"kernel >= 5.17 and symbol f\"").unwrap();
+    let extends: Vec<_> = profile.extends.iter().map(|name| name.source.fragment()).collect();
+    assert_eq!(extends, ["base"]);
+    assert_eq!(profile.when.unwrap().value.to_string(), "kernel >= 5.17 and symbol f");
+    let profile = parse("version = 1\nname = 'a'\nextends = ['b', './c.toml']").unwrap();
+    let extends: Vec<_> = profile.extends.iter().map(|name| name.value.as_str()).collect();
+    assert_eq!(extends, ["b", "./c.toml"]);
+
+    let text =
+        "version = 1\nname = 'a'\nextends = ['b', 1, '']\nwhen = 'kernel => 5'\n[collect]\nwhen = 'symbol f'";
+    let short = found(parse(text));
+    let short: Vec<_> = short.iter().map(|(message, at)| (message.as_str(), at.as_str())).collect();
+    assert_eq!(
+        short,
+        [
+            ("`extends` takes a text, not a whole number", "1"),
+            ("`extends` is empty", "''"),
+            ("unexpected `=` in a condition", "="),
+            ("`when` does not stand in `[collect]`", "when"),
+        ]
+    );
+}
+
+#[test]
+fn the_command_lines_keys_are_refused_in_every_table() {
+    for (table, key) in [("pcap", "out"), ("print", "profile"), ("stats", "plugin"), ("collect", "file")] {
+        let found = found(parse(&format!("version = 1\nname = 'a'\n[{table}]\n{key} = 'x'")));
+        assert_eq!(found, [(format!("`{key}` cannot be given by a profile"), key.to_owned())]);
+    }
+}

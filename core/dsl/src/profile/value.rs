@@ -4,15 +4,19 @@
 use toml::Spanned;
 use toml::de::{DeArray, DeInteger, DeValue};
 
+use super::probe_table;
 use super::read::Text;
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceRef};
 use crate::option::{
-    Label, Located, OptionDef, SettingValue, ValueType, check_integer, check_size, from_text, from_texts,
+    Label, Located, OptionDef, SettingValue, SubCommand, ValueType, check_integer, check_size, from_text,
+    from_texts, located_probe,
 };
+use crate::probe::ProbeSpec;
 
-/// The value of `option`, which the profile spells `key`.
+/// The value of `option` of `command`, which the profile spells `key`.
 pub(super) fn setting(
     text: &Text<'_>,
+    command: SubCommand,
     option: &OptionDef,
     key: &str,
     value: &Spanned<DeValue<'_>>,
@@ -38,6 +42,7 @@ pub(super) fn setting(
             | ValueType::Choice(_),
             DeValue::String(string),
         ) => from_text(option, label, &located(string, &at())),
+        (ValueType::Probes, DeValue::Array(array)) => probes(text, command, option, key, array),
         (kind, DeValue::Array(array)) if kind.is_list() => list(text, option, key, array, at()),
         (_, other) => Err(mismatch(option, label, other).at(at()).into()),
     }
@@ -56,10 +61,7 @@ fn list(
     for item in array.iter() {
         match item.get_ref() {
             DeValue::String(string) => texts.push(located(string, &text.at(item.span()))),
-            other => {
-                let message = format!("{label} takes {}, not of {}", option.value.noun(), kinds(other));
-                found.push(Diagnostic::error(message).at(text.at(item.span())));
-            }
+            other => found.push(wrong_item(option, label, other).at(text.at(item.span()))),
         }
     }
     // "In none of these" would select no packet at all, which nobody means.
@@ -74,9 +76,39 @@ fn list(
     }
 }
 
+/// A list of strings and tables, in their order.
+fn probes(
+    text: &Text<'_>,
+    command: SubCommand,
+    option: &OptionDef,
+    key: &str,
+    array: &DeArray<'_>,
+) -> Result<SettingValue, Diagnostics> {
+    let mut found = Diagnostics::new();
+    let mut specs = Vec::new();
+    for item in array.iter() {
+        let spec = match item.get_ref() {
+            DeValue::String(string) => {
+                located_probe(located(string, &text.at(item.span()))).map(ProbeSpec::plain)
+            }
+            DeValue::Table(keys) => probe_table::probe(text, command, item, keys),
+            other => Err(wrong_item(option, Label::Key(key), other).at(text.at(item.span())).into()),
+        };
+        specs.extend(found.take(spec));
+    }
+    // A place that comes again counts once.
+    let mut value = SettingValue::Probes(Vec::new());
+    value.join(SettingValue::Probes(specs));
+    found.or_value(value)
+}
+
+fn wrong_item(option: &OptionDef, label: Label<'_>, item: &DeValue<'_>) -> Diagnostic {
+    Diagnostic::error(format!("{label} takes {}, not of {}", option.value.noun(), kinds(item)))
+}
+
 /// A string's value and the place of its content, so that a span in the one is a span in the other.
 /// Where escapes make the two differ the place is the whole string, quotes included.
-fn located(string: &str, at: &SourceRef) -> Located<String> {
+pub(super) fn located(string: &str, at: &SourceRef) -> Located<String> {
     let raw = at.fragment();
     let inside = (!raw.contains('\\')).then(|| raw.find(string)).flatten();
     let mut source = at.clone();

@@ -1,15 +1,21 @@
 //! Conditions that options express, as a typed tree. A collector's option may select events by a field
 //! of a section: `nft_verdicts = ["drop"]` means `nft.verdict in {drop}` where nft reports.
 //!
+//! A probe in a profile may have a condition of its own, as a text: `filter = "nft.verdict == drop"`.
+//!
 //! "Where nft reports" is part of the meaning: such a condition binds exactly the probes whose records
 //! have its field's section, and leaves all others alone. That a field exists, and which number a name
 //! stands for, only the section's schema knows; here a name stays a name.
+
+mod parse;
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::diagnostic::SourceRef;
 use crate::option::Located;
+
+pub use parse::parse;
 
 /// A condition on an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +29,15 @@ pub enum Expr {
         /// The text that gave the condition, if any did.
         span: Option<SourceRef>,
     },
+}
+
+impl Expr {
+    /// Whether both say the same, wherever they were written.
+    pub fn same_as(&self, other: &Self) -> bool {
+        let Self::In { field, values, .. } = self;
+        let Self::In { field: other_field, values: other_values, .. } = other;
+        field == other_field && values == other_values
+    }
 }
 
 /// A field of a section, `nft.verdict`. Both parts are C identifiers, as they come from BTF.
@@ -81,6 +96,12 @@ impl FromStr for FieldPath {
     }
 }
 
+/// Whether a name needs no quotes in a filter.
+fn is_word(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
 fn is_identifier(text: &str) -> bool {
     !text.starts_with(|first: char| first.is_ascii_digit())
         && !text.is_empty()
@@ -97,7 +118,8 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(number) => write!(f, "{number}"),
-            Self::Name(name) => f.write_str(name),
+            Self::Name(name) if is_word(name) => f.write_str(name),
+            Self::Name(name) => write!(f, "\"{name}\""),
         }
     }
 }
