@@ -35,7 +35,7 @@ pub fn feed(mut sink: Box<dyn Sink + '_>) {
         // Twice, and the second time the wall clock was set by a millisecond meanwhile.
         if let Some(slewed) = [(0, 0), (14, 1_000_000)].iter().find(|(at, _)| *at == i).map(|(_, by)| *by) {
             let monotonic = START + i as u64 * 4_000_000_000;
-            let realtime = 1_764_000_000_000_000_000 + i as i64 * 4_000_000_000 + slewed;
+            let realtime = 1_764_000_000_000_000_000 + i64::try_from(i).unwrap() * 4_000_000_000 + slewed;
             clock.add(ClockSample { monotonic, realtime });
             sink.clock(ClockSample { monotonic, realtime }).unwrap();
         }

@@ -37,10 +37,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("|---|---:|---:|---:|---:|---:|---:|");
     for (name, mix) in [("as on a firewall", Mix::Scans), ("full of noise", Mix::Payload)] {
         let row = measure(&path, mix, times, runs);
-        match std::env::var_os("TRACER_BENCH_KEEP").filter(|_| mix == Mix::Scans) {
-            // For who wants to print it by another program.
-            Some(kept) => drop(std::fs::copy(&path, kept)?),
-            None => {}
+        // For who wants to print it by another program.
+        if let Some(kept) = std::env::var_os("TRACER_BENCH_KEEP").filter(|_| mix == Mix::Scans) {
+            std::fs::copy(&path, kept)?;
         }
         std::fs::remove_file(&path)?;
         let Row { bytes, stored, write, read, print, threads } = row?;
