@@ -86,7 +86,7 @@ fn text(n: &mut Numbers, seeds: &[&str], words: &[&str]) -> String {
 fn sound(found: &Diagnostics, given: &str) {
     assert!(!found.is_empty(), "an error without a reason: {given:?}");
     // Drawing takes longer than reading, so some will do.
-    if given.len() % 8 == 0 {
+    if given.len().is_multiple_of(8) {
         assert!(!found.render(Colour::Never).contains('\u{1b}'));
     }
     for one in found {
