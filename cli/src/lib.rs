@@ -19,8 +19,6 @@ mod collect;
 mod command;
 mod exit;
 #[cfg(target_os = "linux")]
-mod host;
-#[cfg(target_os = "linux")]
 mod live;
 mod manual;
 mod output;

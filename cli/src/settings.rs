@@ -4,7 +4,7 @@
 use clap::ArgMatches;
 use tracer_dsl::{
     Diagnostic, Diagnostics, SourceRef,
-    option::{self, OptionTable, Settings, SubCommand},
+    option::{self, Located, OptionTable, Settings, SubCommand},
     probe::{ProbeKind, Target},
     profile::{Family, Note},
     when::When,
@@ -21,11 +21,22 @@ pub(crate) fn settings(
     let read = option::read(table, command, matches, sub_matches);
     let path = search_path(&[matches, sub_matches]);
     let given = read.map_err(|found| with_profiles_named(found, sub_matches, &path))?;
-    let family = Family::load(given.words("profile"), &path, table)?;
+    let profiles = match (command, given.words("profile")) {
+        (SubCommand::Collect, []) if given.probe_specs("probe").is_empty() => vec![default_profile()],
+        (_, named) => named.to_vec(),
+    };
+    let family = Family::load(&profiles, &path, table)?;
     let (settings, notes) =
         family.resolve(command, given, table.defaults(command), &|when| holds(command, when))?;
     no_profiles_as_probes(&settings, &path)?;
     Ok((settings, notes))
+}
+
+/// What `collect` does when it is told nothing: like a packet sniffer, it shows what devices receive and send.
+const DEFAULT: &str = "ifdump";
+
+fn default_profile() -> Located<String> {
+    Located { value: DEFAULT.to_owned(), source: SourceRef::command_line("profile", DEFAULT) }
 }
 
 /// Where profiles are looked for, by `--profile-dir` on either side of the sub-command.
@@ -43,7 +54,7 @@ fn holds(command: SubCommand, when: &When) -> bool {
     #[cfg(target_os = "linux")]
     if command == SubCommand::Collect {
         thread_local! {
-            static MACHINE: crate::host::Machine = crate::host::Machine::default();
+            static MACHINE: tracer_engine::Machine = tracer_engine::Machine::default();
         }
         return MACHINE.with(|machine| when.holds(machine));
     }

@@ -135,12 +135,8 @@ impl<'a> Generator<'a> {
         self.check_frame()?;
         self.part("slot of this CPU");
         self.slot(end);
-        for (asked, condition) in shape.conditions.iter().enumerate() {
-            self.guards(Some(&condition.accessor.wants), &shape.conditions[..asked], filtered)?;
-            self.part(&format!("filter {}.{}", condition.accessor.section, condition.accessor.field));
-            self.condition(condition, filtered)?;
-        }
-        self.guards(None, &shape.conditions, filtered)?;
+        let asked = self.filter(filtered)?;
+        self.guards(None, asked, filtered)?;
         self.part("admitted");
         self.count(counter::ADMITTED);
         if let Some(rate) = shape.rate {
@@ -170,7 +166,7 @@ impl<'a> Generator<'a> {
             self.count(counter::LIMITED);
             self.asm.jump(end);
         }
-        if !shape.conditions.is_empty() || !shape.guards.is_empty() {
+        if shape.conditions.iter().any(|all| !all.is_empty()) || !shape.guards.is_empty() {
             self.asm.place(filtered);
             self.count(counter::FILTERED);
         }
@@ -193,7 +189,7 @@ impl<'a> Generator<'a> {
 
     fn check_frame(&self) -> Result<(), ComposeError> {
         let wants = self.shape.readers.iter().map(|r| &r.reader.wants);
-        let wants = wants.chain(self.shape.conditions.iter().map(|c| &c.accessor.wants));
+        let wants = wants.chain(self.shape.conditions.iter().flatten().map(|c| &c.accessor.wants));
         let wants = wants.chain(self.shape.guards.iter().map(|g| &g.accessor.wants));
         let largest = wants.map(|w| w.size as usize).max().unwrap_or(0).next_multiple_of(8);
         let need = usize::from(frame::ARGUMENTS.unsigned_abs()) + 8 * self.fetched.len() + largest;

@@ -128,8 +128,8 @@ pub struct Shape<'a> {
     pub fragments: Vec<&'a Linked>,
     /// Readers, in the order of their sections.
     pub readers: Vec<BoundReader<'a>>,
-    /// Conditions, all of which must hold.
-    pub conditions: Vec<Condition<'a>>,
+    /// Conditions: all of any of these must hold.
+    pub conditions: Vec<Vec<Condition<'a>>>,
     /// What holds at the probe whatever is read there.
     pub guards: Vec<Guard<'a>>,
     /// Whether the kernel stack is recorded.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use tracer_compose::{Fragment, Need};
-use tracer_dsl::{option::Located, probe::Probe};
+use tracer_dsl::probe::ProbeSpec;
 use tracer_kernel::{
     Symbols, btf,
     nft::{ArmError, Form, TraceSwitch, own_table_name, trace_enabled, trace_rules},
@@ -37,13 +37,14 @@ impl Ledger {
     pub fn prepare(
         &self,
         collectors: &[&Fragment],
-        probes: &[Located<Probe>],
+        probes: &[ProbeSpec],
         types: &mut Types,
         notify: &mut dyn FnMut(Notice),
     ) -> Result<(), Error> {
         let needs_nft = collectors.iter().any(|f| f.manifest.needs.contains(&Need::NftTrace));
         // A trace of other functions, with all collectors by default, is no reason to want nftables.
-        let traces = probes.iter().any(|p| p.value.target.as_str() == TRACED);
+        let traces =
+            probes.iter().flat_map(|spec| &spec.alternatives).any(|p| p.value.target.as_str() == TRACED);
         if !needs_nft || !traces {
             return Ok(());
         }

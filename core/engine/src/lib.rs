@@ -11,6 +11,7 @@
 mod attached;
 mod command;
 mod error;
+mod host;
 mod ledger;
 mod load;
 mod names;
@@ -25,6 +26,7 @@ mod types;
 
 pub use attached::{Counts, Missed};
 pub use error::{Class, Error};
+pub use host::Machine;
 pub use notice::Notice;
 pub use plan::{Plan, PlannedCondition, PlannedProbe};
 pub use request::{Request, Way};

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use tracer_dsl::{
     filter::Expr,
     option::{Located, OptionTable, Settings},
-    probe::Probe,
+    probe::ProbeSpec,
 };
 
 /// The arguments of `collect`.
@@ -14,7 +14,7 @@ pub struct Request {
     /// Collectors by name; none means all that have something to read.
     pub collectors: Vec<Located<String>>,
     /// Where to trace.
-    pub probes: Vec<Located<Probe>>,
+    pub probes: Vec<ProbeSpec>,
     /// Conditions that collectors' options express.
     pub conditions: Vec<Expr>,
     /// Run this by the shell, and stop when it ends.
@@ -98,7 +98,7 @@ impl Request {
     pub fn new(settings: &Settings, table: &OptionTable) -> Self {
         Self {
             collectors: settings.words("collectors").to_vec(),
-            probes: settings.probes("probe").to_vec(),
+            probes: settings.probe_specs("probe").to_vec(),
             conditions: settings.conditions(table),
             cmd: settings.text("cmd").map(str::to_owned),
             // The table admits 1 to i64::MAX only.

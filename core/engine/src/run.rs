@@ -241,7 +241,7 @@ impl<'a> Flow<'a> {
             show: Show { link_header: request.link_header, utc: request.utc },
             stop_after: request.stop_after,
             keep: if request.new_files { &[Capability::DacOverride, Capability::Chown] } else { &[] },
-            stacks: request.probes.iter().any(|p| p.value.stack),
+            stacks: request.probes.iter().flat_map(|spec| &spec.alternatives).any(|p| p.value.stack),
         };
         let pump = Pump::start(parts, sender);
         let pump = pump.map_err(|error| Error::System { what: "cannot start a thread", error })?;

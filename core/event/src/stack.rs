@@ -52,6 +52,9 @@ const MACHINERY: [&str; 8] = [
     "__kretprobe_trampoline",
 ];
 
+/// Frames at the front of a stack among which a tracepoint's machinery is looked for.
+const NEAR: usize = 6;
+
 /// A frame of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame<'a> {
@@ -92,7 +95,12 @@ impl Trim {
             Trim::Return(function) => {
                 machinery + usize::from(frames.get(machinery).is_some_and(|frame| frame.is_in(function)))
             }
-            Trim::Machinery => machinery,
+            // Kernels that do not know programs by name give their frames other ones; what calls them has its own.
+            Trim::Machinery => {
+                let near = &frames[..frames.len().min(NEAR)];
+                let caller = near.iter().rposition(|frame| frame.is_machinery() && frame.symbol.is_some());
+                caller.map_or(machinery, |at| machinery.max(at + 1))
+            }
         }
     }
 }
@@ -159,6 +167,8 @@ mod tests {
     fn a_tracepoint_begins_below_the_machinery() {
         let names = &["bpf_prog_1", "bpf_trace_run3", "__traceiter_kfree_skb", "kfree_skb", "ip_rcv"];
         assert_eq!(trimmed(&Trim::Machinery, names), ["kfree_skb", "ip_rcv"]);
+        let misnamed = &["virtio_exit", "virtio_exit", "bpf_trace_run1", "kfree_skb", "ip_rcv"];
+        assert_eq!(trimmed(&Trim::Machinery, misnamed), ["kfree_skb", "ip_rcv"]);
     }
 
     #[test]

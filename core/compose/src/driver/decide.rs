@@ -9,7 +9,45 @@ use crate::{
     shape::{COUNTERS, Condition, MapRef},
 };
 
-impl Generator<'_> {
+impl<'a> Generator<'a> {
+    /// Goes on when all conditions of one alternative hold, else to `filtered`. Gives the conditions that are known to
+    /// hold then.
+    pub(super) fn filter(&mut self, filtered: Label) -> Result<&'a [Condition<'a>], ComposeError> {
+        let shape = self.shape;
+        match &shape.conditions[..] {
+            [] => return Ok(&[]),
+            [only] => {
+                self.all_of(only, filtered)?;
+                return Ok(only);
+            }
+            // One that asks for nothing lets everything pass.
+            several if several.iter().any(Vec::is_empty) => return Ok(&[]),
+            _ => {}
+        }
+        let passed = self.asm.label();
+        for alternative in &shape.conditions {
+            // What one alternative has fetched, another has not.
+            let before = (self.fetched.clone(), self.nullable.clone(), self.guarded.clone());
+            let next = self.asm.label();
+            self.all_of(alternative, next)?;
+            self.asm.jump(passed);
+            self.asm.place(next);
+            (self.fetched, self.nullable, self.guarded) = before;
+        }
+        self.asm.jump(filtered);
+        self.asm.place(passed);
+        Ok(&[])
+    }
+
+    fn all_of(&mut self, conditions: &'a [Condition<'a>], otherwise: Label) -> Result<(), ComposeError> {
+        for (asked, condition) in conditions.iter().enumerate() {
+            self.guards(Some(&condition.accessor.wants), &conditions[..asked], otherwise)?;
+            self.part(&format!("filter {}.{}", condition.accessor.section, condition.accessor.field));
+            self.condition(condition, otherwise)?;
+        }
+        Ok(())
+    }
+
     /// Goes on when the accessor's value is among those wanted, else to `filtered`.
     pub(super) fn condition(
         &mut self,

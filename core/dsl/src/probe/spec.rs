@@ -29,6 +29,12 @@ impl ProbeSpec {
         Self { alternatives: vec![probe], filter: Vec::new(), when: None, optional }
     }
 
+    /// Its alternatives, for a message.
+    pub fn names(&self) -> String {
+        let names: Vec<String> = self.alternatives.iter().map(|probe| probe.value.to_string()).collect();
+        names.join(" or ")
+    }
+
     /// Whether it is no more than one place.
     pub fn is_plain(&self) -> bool {
         self.alternatives.len() == 1 && self.filter.is_empty() && self.when.is_none()

@@ -19,7 +19,7 @@ use tracer_kernel::{Link, Map, Place as KernelPlace, Program, Symbols, attach::k
 
 use crate::{
     error::Error,
-    plan::{Plan, PlannedProbe},
+    plan::{Plan, PlannedCondition, PlannedProbe},
     request::Way,
     types::Types,
 };
@@ -264,11 +264,7 @@ impl<'a> Loader<'a> {
             arguments: &probe.arguments,
             fragments: (0..fragments.len()).map(|i| &self.linked[&(i, build)]).collect(),
             readers: probe.readers.iter().map(|(fragment, reader)| self.bind(*fragment, reader)).collect(),
-            conditions: probe
-                .conditions
-                .iter()
-                .map(|c| Condition { fragment: c.collector, accessor: c.accessor, values: c.values.clone() })
-                .collect(),
+            conditions: probe.conditions.iter().map(|all| all.iter().map(condition).collect()).collect(),
             guards: probe
                 .guards
                 .iter()
@@ -326,6 +322,10 @@ impl<'a> Loader<'a> {
         };
         link.map_err(|e| Refusal::Way(e.to_string()))
     }
+}
+
+fn condition<'p>(planned: &PlannedCondition<'p>) -> Condition<'p> {
+    Condition { fragment: planned.collector, accessor: planned.accessor, values: planned.values.clone() }
 }
 
 impl Way {

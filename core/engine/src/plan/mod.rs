@@ -16,14 +16,14 @@ use tracer_compose::{
 use tracer_dsl::{
     Diagnostic, Diagnostics,
     filter::{Expr, Value},
-    option::Located,
-    probe::{Probe, ProbeKind},
+    probe::{Probe, ProbeKind, ProbeSpec},
 };
 use tracer_event::{Kind, Schema};
 use tracer_kernel::Symbols;
 
 use crate::{
     error::Error,
+    host::Machine,
     names,
     plan::expand::{Expander, Found},
     request::{Request, Way},
@@ -54,7 +54,8 @@ impl Plan<'_> {
     pub fn symbols(&self) -> BTreeSet<&str> {
         let wants = self.probes.iter().flat_map(|p| {
             let readers = p.readers.iter().map(|(_, r)| &r.wants);
-            let early = p.conditions.iter().map(|c| c.accessor).chain(p.guards.iter().map(|g| g.accessor));
+            let early =
+                p.conditions.iter().flatten().map(|c| c.accessor).chain(p.guards.iter().map(|g| g.accessor));
             readers.chain(early.map(|accessor| &accessor.wants))
         });
         let symbols = wants.flat_map(|w| &w.members).filter_map(|w| match &w.from {
@@ -79,8 +80,8 @@ pub struct PlannedProbe<'a> {
     pub returns: Option<Arc<Schema>>,
     /// The readers that run there; the number is the collector's in [`Plan::collectors`].
     pub readers: Vec<(usize, &'a Reader)>,
-    /// What must hold for an event to be reported.
-    pub conditions: Vec<PlannedCondition<'a>>,
+    /// What must hold for an event to be reported: all conditions of any of these.
+    pub conditions: Vec<Vec<PlannedCondition<'a>>>,
     /// What holds there for all readers.
     pub guards: Vec<PlannedGuard<'a>>,
     /// The ways of attaching, best first.
@@ -134,8 +135,8 @@ impl<'a> Plan<'a> {
             kernel_enums,
         };
         let mut expander = Expander::new(types, symbols);
-        for probe in &merged(&request.probes) {
-            match plan.wanted(probe, request, catalog, &mut expander) {
+        for spec in &merged(&request.probes) {
+            match plan.wanted(spec, request, catalog, &mut expander) {
                 Ok(()) => {}
                 Err(Error::Diagnostics(diagnostics)) => {
                     // What is wrong at every probe is said once.
@@ -160,39 +161,47 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
-    /// Adds all places that a probe means.
+    /// Adds all places that a probe means: the first of its alternatives that there is.
     fn wanted(
         &mut self,
-        located: &Located<Probe>,
+        spec: &ProbeSpec,
         request: &Request,
         catalog: &'a Catalog,
         expander: &mut Expander<'_>,
     ) -> Result<(), Error> {
-        let probe = &located.value;
-        match expander.expand(probe)? {
-            Found::Places { places, notes } => {
-                self.notes.extend(notes);
-                let pattern = (places.len() > 1 || probe.is_pattern()).then(|| probe.clone());
-                let mut unread = 0;
-                for (name, place) in places {
-                    let probe = probe.at(&name);
-                    unread += usize::from(!self.add(probe, pattern.as_ref(), place, request, catalog)?);
+        if let Some(when) = spec.when.as_ref().filter(|when| !when.value.holds(&Machine::default())) {
+            self.notes.push(format!("{} is for other machines: {}", spec.names(), when.value));
+            return Ok(());
+        }
+        let mut absent = Vec::new();
+        for alternative in &spec.alternatives {
+            let probe = &alternative.value;
+            match expander.expand(probe)? {
+                Found::Places { places, notes } => {
+                    self.notes.extend(notes);
+                    let pattern = probe.is_pattern().then(|| probe.clone());
+                    let mut unread = 0;
+                    for (name, place) in places {
+                        let at = probe.at(&name);
+                        unread +=
+                            usize::from(!self.add(at, pattern.as_ref(), place, spec, request, catalog)?);
+                    }
+                    self.note_unread(probe, unread);
+                    return Ok(());
                 }
-                self.note_unread(probe, unread);
-                Ok(())
-            }
-            Found::Nothing { reason, hint } if probe.optional => {
-                let _ = hint;
-                self.notes.push(format!("{probe} is left out: {reason}"));
-                Ok(())
-            }
-            Found::Nothing { reason, hint } => {
-                let absent = Diagnostic::error(format!("{probe} cannot be attached"))
-                    .at(located.source.clone())
-                    .because(reason);
-                Err(Diagnostics::from(absent.hint(hint)).into())
+                Found::Nothing { reason, hint } => absent.push((alternative, reason, hint)),
             }
         }
+        if spec.optional {
+            let reasons: Vec<String> = absent.into_iter().map(|(_, reason, _)| reason).collect();
+            self.notes.push(format!("{} is left out: {}", spec.names(), reasons.join("; ")));
+            return Ok(());
+        }
+        let found = absent.into_iter().map(|(probe, reason, hint)| {
+            let found = Diagnostic::error(format!("{} cannot be attached", probe.value));
+            found.at(probe.source.clone()).because(reason).hint(hint)
+        });
+        Err(found.collect::<Diagnostics>().into())
     }
 
     /// Adds a probe at one place; says whether something is read there.
@@ -201,14 +210,10 @@ impl<'a> Plan<'a> {
         probe: Probe,
         pattern: Option<&Probe>,
         place: Option<Place>,
+        spec: &ProbeSpec,
         request: &Request,
         catalog: &'a Catalog,
     ) -> Result<bool, Error> {
-        // A pattern and a name may mean the same place: the first one counts, with what both want.
-        if let Some(known) = self.probes.iter_mut().find(|known| known.probe.same_place(&probe)) {
-            known.probe.join(&probe);
-            return Ok(true);
-        }
         let derive: Vec<String> = catalog.iter().flat_map(|f| f.manifest.derive.iter().cloned()).collect();
         let arguments = place.as_ref().map_or_else(Arguments::default, |place| {
             Arguments::of_function(&place.btf, place.prototype, place.skip, &derive)
@@ -224,22 +229,28 @@ impl<'a> Plan<'a> {
             }
         }
         let reads = !readers.is_empty() || self.reporting == 0;
-        let conditions = self.conditions(&request.conditions, &readers)?;
+        let all: Vec<Expr> = request.conditions.iter().chain(&spec.filter).cloned().collect();
+        let conditions = self.conditions(&all, &readers)?;
+        // Asked for twice, it is one probe, with what both want: an event that either wants.
+        if let Some(known) = self.probes.iter_mut().find(|known| known.probe.same_place(&probe)) {
+            known.probe.join(&probe);
+            known.conditions.push(conditions);
+            return Ok(true);
+        }
         let guards = self.guards(catalog, &arguments);
         let ways = ways(request.attach, probe.kind, place.as_ref());
         let returns = match probe.kind {
             ProbeKind::Kretprobe | ProbeKind::Fexit => place.as_ref().and_then(returns::schema),
             _ => None,
         };
-        let pattern = pattern.cloned();
         self.probes.push(PlannedProbe {
             probe,
-            pattern,
+            pattern: pattern.cloned(),
             place,
             arguments,
             returns,
             readers,
-            conditions,
+            conditions: vec![conditions],
             guards,
             ways,
         });
@@ -432,12 +443,12 @@ fn constants(request: &Request, collectors: &[&Fragment]) -> BTreeMap<(usize, St
     constants
 }
 
-/// The same place asked for twice is one probe with the options of both.
-fn merged(probes: &[Located<Probe>]) -> Vec<Located<Probe>> {
-    let mut merged: Vec<Located<Probe>> = Vec::new();
+/// The same places asked for twice under the same conditions are one probe with the options of both.
+fn merged(probes: &[ProbeSpec]) -> Vec<ProbeSpec> {
+    let mut merged: Vec<ProbeSpec> = Vec::new();
     for probe in probes {
-        match merged.iter_mut().find(|p| p.value.same_place(&probe.value)) {
-            Some(known) => known.value.join(&probe.value),
+        match merged.iter_mut().find(|p| p.same_place(probe)) {
+            Some(known) => known.join(probe),
             None => merged.push(probe.clone()),
         }
     }

@@ -6,8 +6,8 @@ use tracer_dsl::when::Host;
 use tracer_kernel::{Symbols, btf, host::KernelRelease};
 
 /// This machine. Its symbols are read when the first condition asks for one.
-#[derive(Default)]
-pub(crate) struct Machine {
+#[derive(Debug, Default)]
+pub struct Machine {
     symbols: OnceCell<Option<Symbols>>,
 }
 
