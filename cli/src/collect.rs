@@ -47,7 +47,7 @@ pub(crate) fn run(settings: &Settings, catalog: &Catalog, table: &OptionTable) -
     }
 }
 
-fn failed(error: &Error) -> Exit {
+pub(crate) fn failed(error: &Error) -> Exit {
     let exit = match error.class() {
         Class::Ended => Exit::Ok,
         Class::Failed => Exit::Failed,

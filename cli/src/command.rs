@@ -22,6 +22,9 @@ enum Asked {
     Run(SubCommand, Box<Settings>, Vec<Note>),
     /// `profile`, with where profiles are looked for.
     Profile(profile::Asked, SearchPath),
+    /// `inspect`, with its pattern.
+    #[cfg(target_os = "linux")]
+    Inspect(Option<String>),
     /// `completion` or `man`.
     Manual(manual::Asked),
     /// Clap has the last word: help, version, or a mistake.
@@ -42,6 +45,8 @@ pub(crate) fn main() -> Exit {
             run(command, &settings, &catalog, &table)
         }
         Ok(Asked::Profile(asked, path)) => profile::run(&asked, &path, &catalog, &table),
+        #[cfg(target_os = "linux")]
+        Ok(Asked::Inspect(pattern)) => crate::look::run(pattern.as_deref(), &catalog),
         Ok(Asked::Manual(asked)) => manual::run(asked, whole(&table)),
         Ok(Asked::Clap(error)) => {
             // Clap knows the stream; a closed one is no news.
@@ -80,6 +85,8 @@ pub(crate) fn check(arguments: &[&str]) -> Result<(), String> {
     let (_, table) = catalog_and_options()?;
     match ask(&table, arguments.iter().map(OsString::from)) {
         Ok(Asked::Run(command, settings, _)) => stored::check(command, &settings),
+        #[cfg(target_os = "linux")]
+        Ok(Asked::Inspect(_)) => Ok(()),
         Ok(Asked::Profile(..) | Asked::Manual(_)) => Ok(()),
         Ok(Asked::Clap(error)) if !error.use_stderr() => Ok(()),
         Ok(Asked::Clap(error)) => Err(error.to_string()),
@@ -107,11 +114,13 @@ fn catalog_and_options() -> Result<(Catalog, OptionTable), String> {
 
 /// The whole command line: what takes its arguments from profiles too, and what does not.
 fn whole(table: &OptionTable) -> clap::Command {
-    table
+    let command = table
         .command(&SubCommand::ALL)
         .version(env!("CARGO_PKG_VERSION"))
-        .subcommand(profile::command(table))
-        .subcommands(manual::commands())
+        .subcommand(profile::command(table));
+    #[cfg(target_os = "linux")]
+    let command = command.subcommand(crate::look::command());
+    command.subcommands(manual::commands())
 }
 
 fn ask(table: &OptionTable, arguments: impl Iterator<Item = OsString>) -> Result<Asked, Diagnostics> {
@@ -135,6 +144,10 @@ fn ask(table: &OptionTable, arguments: impl Iterator<Item = OsString>) -> Result
         };
         return Err(found.into());
     }
+    #[cfg(target_os = "linux")]
+    if let Some(pattern) = crate::look::asked(name, sub_matches) {
+        return Ok(Asked::Inspect(pattern));
+    }
     Ok(match manual::asked(name, sub_matches) {
         Some(asked) => Asked::Manual(asked),
         None => {
@@ -152,6 +165,17 @@ pub(crate) fn printed(text: &str) -> Exit {
             complain(&format!("error: cannot write: {error}"), Exit::Failed)
         }
         _ => Exit::Ok,
+    }
+}
+
+/// The settings that a command line of `collect` comes to.
+#[cfg(target_os = "linux")]
+pub(crate) fn settings_of(table: &OptionTable, arguments: Vec<OsString>) -> Result<Settings, Diagnostics> {
+    match ask(table, arguments.into_iter())? {
+        Asked::Run(_, settings, _) => Ok(*settings),
+        Asked::Clap(error) => Err(Diagnostic::error(error.to_string()).into()),
+        // It is one of `collect`.
+        _ => Ok(Settings::default()),
     }
 }
 

@@ -20,6 +20,8 @@ mod command;
 mod exit;
 #[cfg(target_os = "linux")]
 mod live;
+#[cfg(target_os = "linux")]
+mod look;
 mod manual;
 mod output;
 mod pager;

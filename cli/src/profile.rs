@@ -29,14 +29,17 @@ pub(crate) enum Asked {
     Show(String),
     /// What is wrong with these.
     Check(Vec<String>),
+    /// What these would do here.
+    #[cfg(target_os = "linux")]
+    Explain(Vec<String>),
 }
 
 /// The sub-command.
 pub(crate) fn command(table: &OptionTable) -> Command {
     let dir = || table.global_args().filter(|arg| arg.get_id() == "profile-dir");
     let sub = |name: &'static str, about: &'static str| Command::new(name).about(about).args(dir());
-    Command::new("profile")
-        .about("List, show and check profiles")
+    let command = Command::new("profile")
+        .about("List, show, check and explain profiles")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(sub("list", "List all profiles, with what they are for and where they come from"))
@@ -52,7 +55,16 @@ pub(crate) fn command(table: &OptionTable) -> Command {
                     .required(true)
                     .help("Files, or names of profiles"),
             ),
+        );
+    #[cfg(target_os = "linux")]
+    let command = command.subcommand(
+        sub(
+            "explain",
+            "Say what `collect` would do with a profile on this machine; nothing is attached or changed",
         )
+        .arg(Arg::new("name").value_name("NAME").num_args(1..).required(true).help("Profiles")),
+    );
+    command
 }
 
 /// What the words behind `profile` ask for, and where profiles are looked for.
@@ -61,6 +73,8 @@ pub(crate) fn asked(matches: &ArgMatches, sub_matches: &ArgMatches) -> (Asked, S
     let (name, own) = sub_matches.subcommand().unwrap_or(("list", sub_matches));
     let asked = match name {
         "show" => Asked::Show(own.get_one("name").cloned().unwrap_or_default()),
+        #[cfg(target_os = "linux")]
+        "explain" => Asked::Explain(own.get_many("name").into_iter().flatten().cloned().collect()),
         "check" => Asked::Check(own.get_many("file").into_iter().flatten().cloned().collect()),
         _ => Asked::List,
     };
@@ -73,6 +87,8 @@ pub(crate) fn run(asked: &Asked, path: &SearchPath, catalog: &Catalog, table: &O
         Asked::List => printed(&list(path, table)),
         Asked::Show(name) => show(name, path),
         Asked::Check(names) => check(names, path, catalog, table),
+        #[cfg(target_os = "linux")]
+        Asked::Explain(names) => crate::look::explained(names, catalog, table),
     }
 }
 

@@ -11,7 +11,9 @@
 mod attached;
 mod command;
 mod error;
+mod explain;
 mod host;
+mod inspect;
 mod ledger;
 mod load;
 mod names;
@@ -26,7 +28,9 @@ mod types;
 
 pub use attached::{Counts, Missed};
 pub use error::{Class, Error};
+pub use explain::{ExplainedProbe, Explanation, explain};
 pub use host::Machine;
+pub use inspect::{Inspected, inspect};
 pub use notice::Notice;
 pub use plan::{Plan, PlannedCondition, PlannedProbe};
 pub use request::{Request, Way};

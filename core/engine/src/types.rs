@@ -96,6 +96,31 @@ pub enum PlaceKind {
     Tracepoint,
 }
 
+/// What the names of functions begin with that the machinery of tracing itself runs through: a program there would be
+/// refused, or trace itself, and a tracepoint's own functions are better traced as the tracepoint.
+const MACHINERY: [&str; 15] = [
+    "bpf_",
+    "__bpf_",
+    "kprobe",
+    "__kprobe",
+    "ftrace_",
+    "__ftrace_",
+    "trace_",
+    "__traceiter_",
+    "__probestub_",
+    "perf_trace_",
+    "rethook_",
+    "fprobe_",
+    "__fprobe_",
+    "arch_rethook_",
+    "__pfx_",
+];
+
+/// Whether a function is of the machinery of tracing: patterns leave it out, unless they are about it.
+pub(crate) fn is_machinery(name: &str) -> bool {
+    MACHINERY.iter().any(|start| name.starts_with(start))
+}
+
 /// What the typedefs of tracepoints' prototypes begin with.
 const TRACEPOINT: &str = "btf_trace_";
 

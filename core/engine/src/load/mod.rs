@@ -96,6 +96,9 @@ pub(crate) struct Loader<'a> {
     done: Outcome,
 }
 
+/// Ways of attaching that were refused, with the reasons.
+pub(crate) type Refused = Vec<(String, String)>;
+
 /// Which program of a probe is composed.
 #[derive(Clone, Copy)]
 struct Part {
@@ -181,7 +184,7 @@ impl<'a> Loader<'a> {
     }
 
     fn probe(&mut self, probe: &PlannedProbe<'a>) -> Result<(), Error> {
-        let mut refused: Vec<(String, String)> = Vec::new();
+        let mut refused = Refused::new();
         for way in &probe.ways {
             for build in way.builds() {
                 match self.by(&[probe], *way, *build) {
@@ -210,6 +213,26 @@ impl<'a> Loader<'a> {
         Err(Error::Attach { probe: probe.probe.to_string(), help, tried: refused })
     }
 
+    /// The way by which a probe could be attached, as far as the verifier has a say; what was refused, with the reasons.
+    pub(crate) fn try_ways(&mut self, probe: &PlannedProbe<'a>) -> Result<(Option<Way>, Refused), Error> {
+        let mut refused = Refused::new();
+        for way in &probe.ways {
+            let by_kprobe = matches!(way, Way::Kprobe | Way::KprobeMulti | Way::Kretprobe);
+            if by_kprobe && !kprobes_present() {
+                refused.push((way.to_string(), "this kernel has no kprobes".to_owned()));
+                continue;
+            }
+            for build in way.builds() {
+                match self.programs(&[probe], *way, *build) {
+                    Ok(_) => return Ok((Some(*way), refused)),
+                    Err(Refusal::Fatal(error)) => return Err(error),
+                    Err(Refusal::Way(reason)) => refused.push((format!("{way} ({build})"), reason)),
+                }
+            }
+        }
+        Ok((None, refused))
+    }
+
     /// Loads and attaches what some probes of one shape need, one way: the attachment is the last one then. Gives what
     /// decoding the records of the first one takes.
     fn by(
@@ -218,7 +241,25 @@ impl<'a> Loader<'a> {
         way: Way,
         build: Build,
     ) -> Result<Option<ProbeInfo>, Refusal> {
-        let Some(probe) = probes.first() else { return Ok(None) };
+        let (programs, info) = self.programs(probes, way, build)?;
+        let mut links = Vec::new();
+        // The return first: an entry whose return nobody sees would wait for good.
+        for (number, loaded) in programs.iter().enumerate().rev() {
+            links.push(self.link(probes, way, number, &loaded.program)?);
+        }
+        let probes = probes.len();
+        self.done.attachments.push(Attachment { way, probes, programs, links, missed_before: None });
+        Ok(info)
+    }
+
+    /// Loads the programs that some probes of one shape need: one, or those of entry and return.
+    fn programs(
+        &mut self,
+        probes: &[&PlannedProbe<'a>],
+        way: Way,
+        build: Build,
+    ) -> Result<(Vec<Loaded>, Option<ProbeInfo>), Refusal> {
+        let Some(probe) = probes.first() else { return Ok((Vec::new(), None)) };
         let roles = match way {
             Way::Fexit | Way::Kretprobe => {
                 let parameters = probe.place.as_ref().map_or(0, crate::types::Place::arity);
@@ -235,14 +276,7 @@ impl<'a> Loader<'a> {
             info.get_or_insert_with(|| probe.info(way, &image));
             programs.push(self.load_program(probe, part, &image, &mut calls)?);
         }
-        let mut links = Vec::new();
-        // The return first: an entry whose return nobody sees would wait for good.
-        for (number, loaded) in programs.iter().enumerate().rev() {
-            links.push(self.link(probes, way, number, &loaded.program)?);
-        }
-        let probes = probes.len();
-        self.done.attachments.push(Attachment { way, probes, programs, links, missed_before: None });
-        Ok(info)
+        Ok((programs, info))
     }
 
     fn compose(&mut self, probe: &PlannedProbe<'a>, part: Part) -> Result<Image, Refusal> {

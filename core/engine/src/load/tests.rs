@@ -51,6 +51,24 @@ fn privileged() -> bool {
     enough
 }
 
+/// A probe at a tracepoint, with these readers.
+fn at_tracepoint<'a>(types: &mut Types, name: &str, fragment: Option<&'a Fragment>) -> PlannedProbe<'a> {
+    let short = name.split_once(':').unwrap().1;
+    let place = types.find(crate::types::PlaceKind::Tracepoint, short).unwrap().unwrap();
+    let arguments = Arguments::of_function(&place.btf, place.prototype, place.skip, &[]);
+    PlannedProbe {
+        probe: probe::parse(&format!("tp:{name}")).unwrap(),
+        pattern: None,
+        place: Some(place),
+        returns: None,
+        arguments,
+        readers: fragment.into_iter().flat_map(|f| f.readers.iter().map(|r| (0, r))).collect(),
+        conditions: vec![],
+        guards: vec![],
+        ways: vec![Way::TpBtf, Way::RawTracepoint],
+    }
+}
+
 /// Loads the fragment's readers for a kprobe on `ip_rcv`; says why that failed.
 fn refusal(fragment: &Fragment) -> String {
     let mut types = Types::new().unwrap();
@@ -150,4 +168,46 @@ fn a_collector_that_reads_nothing_says_why() {
         "collector bad finds nothing to read at these probes: it reads where a function is given `enum why`";
     assert_eq!(only("enum why"), elsewhere);
     assert_eq!(idle(&folder.fragment(MANIFEST), |_| false), elsewhere, "nothing to say in its manifest");
+}
+
+#[test]
+fn a_refused_probe_of_many_is_left_out_unless_all_are_wanted() {
+    if !privileged() {
+        return;
+    }
+    let folder = Folder::new(
+        "bad",
+        "#include \"tracer/kernel.h\"\n\
+         struct bad_args { struct sk_buff *skb REQUIRED; };\n\
+         struct bad { __u64 len; };\n\
+         READER(bad, struct bad_args *args, struct bad *out)\n\
+         {\n\
+         \tout->len = *(volatile __u32 *)((__u64)args->skb + 1); /* not through PEEK */\n\
+         \t*(volatile __u64 *)((__u64)out + 8) = 0; /* not its own */\n\
+         \treturn PRESENT(out);\n\
+         }\n",
+    );
+    let fragment = folder.fragment(MANIFEST);
+    let mut types = Types::new().unwrap();
+    let good = at_tracepoint(&mut types, "skb:kfree_skb", None);
+    let bad = at_tracepoint(&mut types, "net:netif_receive_skb", Some(&fragment));
+    let plan = Plan {
+        collectors: vec![&fragment],
+        reporting: 1,
+        probes: vec![good, bad],
+        needs: BTreeSet::new(),
+        notes: vec![],
+        constants: BTreeMap::new(),
+        kernel_enums: tracer_compose::KernelEnums::default(),
+    };
+    let (_ring, rings) = rings(1 << 16).unwrap();
+    let symbols = Symbols::open().unwrap();
+    let loader = |strict| Loader::new(&plan, &types, &symbols, &rings, 4, None).unwrap().strict(strict);
+    let outcome = loader(false).load().map_err(|e| e.to_string()).unwrap();
+    assert_eq!(outcome.live.len(), 1);
+    let [left_out] = &outcome.left_out[..] else { panic!("{:?}", outcome.left_out) };
+    assert!(left_out.contains("cannot attach raw_tracepoint:net:netif_receive_skb"), "{left_out}");
+    assert!(left_out.contains("collector bad, in reader__bad"), "{left_out}");
+    let Err(error) = loader(true).load() else { panic!("it was accepted") };
+    assert!(matches!(error, Error::Attach { .. }), "{error}");
 }

@@ -7,15 +7,11 @@ use tracer_kernel::{Symbols, TraceFs};
 
 use crate::{
     error::Error,
-    types::{Place, PlaceKind, Types},
+    types::{Place, PlaceKind, Types, is_machinery},
 };
 
 /// More places than this are no longer a question about the kernel, but a mistake in a pattern.
 const PLACES_MAX: usize = 2048;
-
-/// Functions that the machinery of tracing itself runs through: a program there would be refused, or trace itself.
-const MACHINERY: [&str; 9] =
-    ["bpf_", "__bpf_", "kprobe", "__kprobe", "ftrace_", "__ftrace_", "trace_", "__traceiter_", "rethook_"];
 
 /// What a probe comes to.
 pub(super) enum Found {
@@ -87,10 +83,8 @@ impl<'a> Expander<'a> {
     }
 
     fn functions(&mut self, target: &Target, pattern: &str) -> Result<Found, Error> {
-        let mut found = self.types.matching(PlaceKind::Function, &|name| {
-            target.matches(name)
-                && !MACHINERY.iter().any(|start| name.starts_with(start) && !pattern.starts_with(start))
-        })?;
+        let matches = |name: &str| target.matches(name) && (!is_machinery(name) || is_machinery(pattern));
+        let mut found = self.types.matching(PlaceKind::Function, &matches)?;
         let all = found.len();
         let mut notes = Vec::new();
         if all > 0 {

@@ -274,6 +274,20 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// How a condition's value is called.
+    pub(crate) fn value_name(&self, condition: &PlannedCondition<'_>, value: i64) -> String {
+        let Accessor { section, field, .. } = condition.accessor;
+        let fragment = self.collectors.get(condition.collector);
+        let schema = fragment.and_then(|fragment| fragment.schema(section));
+        let name = schema.and_then(|schema| match &schema.field(field)?.kind {
+            Kind::Enum { names, .. } => {
+                names.iter().find(|(number, _)| *number == value).map(|(_, name)| name.clone())
+            }
+            _ => None,
+        });
+        name.unwrap_or_else(|| value.to_string())
+    }
+
     /// The guards of all collectors that there are at a probe with these arguments.
     fn guards(&mut self, catalog: &'a Catalog, arguments: &Arguments) -> Vec<PlannedGuard<'a>> {
         let mut guards = Vec::new();
