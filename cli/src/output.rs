@@ -113,14 +113,19 @@ pub(crate) fn of_collect<W: Write + Send + 'static>(
     Ok(Output { sink, file: Some(path.to_owned()), prints, packets })
 }
 
-/// Where `pcap` writes.
-pub(crate) fn of_pcap(settings: &Settings) -> Result<(Box<dyn Sink + Send>, PathBuf, Counts), OutputError> {
-    let Some(path) = settings.path("out") else {
+/// The file that `pcap` writes.
+pub(crate) fn where_to(settings: &Settings) -> Result<&Path, OutputError> {
+    settings.path("out").ok_or_else(|| {
         let command = SubCommand::Pcap.name();
         let diagnostic = Diagnostic::error(format!("`{command}` needs to know where to write"));
         let hint = "write `-o FILE`, such as `-o drops.pcapng`; `-o -` is standard output";
-        return Err(OutputError::Usage(Box::new(diagnostic.hint(hint))));
-    };
+        OutputError::Usage(Box::new(diagnostic.hint(hint)))
+    })
+}
+
+/// Where `pcap` writes.
+pub(crate) fn of_pcap(settings: &Settings) -> Result<(Box<dyn Sink + Send>, PathBuf, Counts), OutputError> {
+    let path = where_to(settings)?;
     let to_stdout = path == Path::new("-");
     if to_stdout && io::stdout().is_terminal() {
         let hint = "name a file, or send standard output to a file or a program";

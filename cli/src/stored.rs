@@ -125,6 +125,7 @@ pub(crate) fn print(settings: &Settings) -> Result<Exit, Error> {
 
 /// `tracer pcap`
 pub(crate) fn pcap(settings: &Settings) -> Result<Exit, Error> {
+    output::where_to(settings)?;
     let trace = open(settings)?;
     let probes = settings.probe_specs("probe");
     for probe in probes {

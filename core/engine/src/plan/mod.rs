@@ -182,7 +182,8 @@ impl<'a> Plan<'a> {
                     let pattern = probe.is_pattern().then(|| probe.clone());
                     let mut unread = 0;
                     for (name, place) in places {
-                        let at = probe.at(&name);
+                        // It is there: that it might not have been says nothing any more.
+                        let at = Probe { optional: false, ..probe.at(&name) };
                         unread +=
                             usize::from(!self.add(at, pattern.as_ref(), place, spec, request, catalog)?);
                     }
