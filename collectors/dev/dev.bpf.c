@@ -33,6 +33,8 @@ INLINE struct net_device *device_of(struct dev_args *args)
 
 		if (!dev || (dev != in && dev != out))
 			dev = out ? out : in;
+	} else if (args->skb && !is_device(dev)) {
+		dev = args->dev;
 	}
 	return dev;
 }

@@ -26,8 +26,11 @@ INLINE struct net *net_of(struct ns_args *args)
 		return LOAD(args->state->net);
 	if (args->net)
 		return args->net;
-	if (args->skb && !dev)
+	if (args->skb && !dev) {
 		dev = LOAD(args->skb->dev);
+		if (!is_device(dev))
+			dev = NULL;
+	}
 	if (dev)
 		return LOAD(dev->nd_net.net);
 	if (args->skb && !sk)

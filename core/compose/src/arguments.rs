@@ -73,6 +73,10 @@ impl Arguments {
         let mut found = Self::default();
         let params = btf.ty(prototype).into_iter().flat_map(|t| t.params().collect::<Vec<_>>());
         for (i, param) in params.skip(skip).enumerate() {
+            // A struct by value takes two places or none: what is behind it is not where it seems to be.
+            if is_wide(btf, param.ty) {
+                break;
+            }
             let index = u8::try_from(i).unwrap_or(u8::MAX);
             if let Some(ty) = ArgType::of(btf, param.ty) {
                 found.offer(ty, Origin::Parameter(index));
@@ -80,6 +84,11 @@ impl Arguments {
         }
         found.derive(btf, derive);
         found
+    }
+
+    /// Whether each parameter of a function takes one place.
+    pub fn are_in_order(btf: &Btf, prototype: u32) -> bool {
+        btf.ty(prototype).is_ok_and(|ty| ty.params().all(|param| !is_wide(btf, param.ty)))
     }
 
     fn offer(&mut self, ty: ArgType, origin: Origin) -> bool {
@@ -121,4 +130,10 @@ impl Arguments {
     pub fn at(&self, index: usize) -> Option<&Argument> {
         self.0.get(index)
     }
+}
+
+/// Whether a value of the type takes more than a register.
+fn is_wide(btf: &Btf, ty: u32) -> bool {
+    let kind = btf.ty(btf.resolve(ty)).map(|ty| ty.kind());
+    matches!(kind, Ok(Kind::Struct | Kind::Union)) && btf.size_of(ty).is_none_or(|size| size > 8)
 }

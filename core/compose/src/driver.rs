@@ -130,11 +130,16 @@ fn imm(n: u32) -> i32 {
 impl<'a> Generator<'a> {
     /// The whole function, for a hit from which an event is made.
     fn hit(&mut self) -> Result<(), ComposeError> {
-        let (shape, end, filtered) = (self.shape, self.asm.label(), self.asm.label());
-        let (limited, lost) = (self.asm.label(), self.asm.label());
+        let (shape, nowhere, filtered) = (self.shape, self.asm.label(), self.asm.label());
+        let (limited, lost, end, forget) =
+            (self.asm.label(), self.asm.label(), self.asm.label(), self.asm.label());
+        // An event of a call that was at the same place of the stack, and whose return was missed, must not get the return of
+        // this one, which is left out.
+        let out = if shape.role == Role::Entry { forget } else { end };
         self.check_frame()?;
         self.part("slot of this CPU");
-        self.slot(end);
+        self.slot(nowhere);
+        self.enter_once(nowhere);
         let asked = self.filter(filtered)?;
         self.guards(None, asked, filtered)?;
         self.part("admitted");
@@ -164,14 +169,54 @@ impl<'a> Generator<'a> {
         if shape.rate.is_some() {
             self.asm.place(limited);
             self.count(counter::LIMITED);
-            self.asm.jump(end);
+            self.asm.jump(out);
         }
-        if shape.conditions.iter().any(|all| !all.is_empty()) || !shape.guards.is_empty() {
+        if self.is_filtered() {
             self.asm.place(filtered);
             self.count(counter::FILTERED);
         }
-        self.end(end);
+        if shape.role == Role::Entry && (shape.rate.is_some() || self.is_filtered()) {
+            self.asm.place(forget);
+            self.forget_call(end)?;
+        }
+        self.leave(end);
+        self.end(nowhere);
         Ok(())
+    }
+
+    /// Whether some hit may be left out: else nothing leads to what counts those.
+    fn is_filtered(&self) -> bool {
+        let alternatives = &self.shape.conditions;
+        let decides = !alternatives.is_empty() && alternatives.iter().all(|all| !all.is_empty());
+        decides || !self.shape.guards.is_empty()
+    }
+
+    /// Leaves, if the program is running on this CPU already: some kernels start it again in an interrupt. That hit is
+    /// lost; the counters may be in use by the one that was interrupted, hence the atomic additions.
+    fn enter_once(&mut self, end: Label) {
+        if !self.shape.reentered {
+            return;
+        }
+        let free = self.asm.label();
+        let counters = self.counters_register();
+        self.asm.load(Width::B8, 1, 7, counter::BUSY);
+        self.asm.jump_if(Cond::Eq, 1, 0, free);
+        self.asm.mov(1, 1);
+        if !matches!(self.shape.role, Role::Return(_)) {
+            self.asm.atomic_add(counters, counter::ADMITTED, 1);
+        }
+        self.asm.atomic_add(counters, counter::LOST, 1);
+        self.asm.jump(end);
+        self.asm.place(free);
+        self.asm.store_imm(Width::B8, 7, counter::BUSY, 1);
+    }
+
+    /// Where everybody goes who got past [`Generator::enter_once`].
+    fn leave(&mut self, leave: Label) {
+        self.asm.place(leave);
+        if self.shape.reentered {
+            self.asm.store_imm(Width::B8, 7, counter::BUSY, 0);
+        }
     }
 
     fn end(&mut self, end: Label) {
@@ -218,11 +263,13 @@ impl<'a> Generator<'a> {
         }
     }
 
-    /// r9 = the counters of the probe that was hit, of the CPU in r9. A probe's cookie is its place among the program's.
+    /// r9 = the counters of the probe that was hit, of the CPU in r9. A probe's cookie is its place among the program's, and 1.
     fn counters(&mut self, end: Label) {
         let count = self.shape.count;
         self.asm.mov_reg(1, 6);
         self.asm.call(helper::GET_ATTACH_COOKIE);
+        // Cookies count from 1: the kernel says 0 where it finds none.
+        self.asm.alu(Alu::Sub, 0, 1);
         self.asm.jump_if(Cond::Ge, 0, i32::from(count), end);
         self.asm.store(Width::B8, 10, frame::INDEX, 0);
         self.asm.alu(Alu::Mul, 9, i32::from(count) * imm(COUNTERS));

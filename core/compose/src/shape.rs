@@ -70,6 +70,8 @@ pub mod counter {
     pub const DELIVERED: i16 = 24;
     /// The ring had no room.
     pub const LOST: i16 = 32;
+    /// No counter: whether the program runs on this CPU; see [`super::Shape::reentered`].
+    pub const BUSY: i16 = 48;
 }
 
 /// A map that the driver itself uses.
@@ -136,13 +138,16 @@ pub struct Shape<'a> {
     pub stack: bool,
     /// Events per second at most, on all CPUs together.
     pub rate: Option<u32>,
+    /// Whether this kernel may start the program on a CPU where it runs already.
+    pub reentered: bool,
     /// Which part of an event the program makes.
     pub role: Role,
     /// The section of what the function returns, where it returns something; behind those of the readers.
     pub returns: Option<Arc<Schema>>,
     /// The probe's number, which records carry; the first of several.
     pub first: u16,
-    /// Of how many probes the program is. With several of them, each one's cookie is its place among them.
+    /// Of how many probes the program is. With several of them, each one's cookie is its place among them,
+    /// counted from 1.
     pub count: u16,
     /// CPUs that may run the program: the machine's possible CPUs.
     pub cpus: u32,

@@ -57,7 +57,9 @@ pub enum Missed {
 impl Counts {
     /// The same as outputs take it.
     pub(crate) fn account(&self) -> Account {
-        let Self { hits, filtered, limited, delivered, lost, missed, .. } = *self;
+        let Self { hits, filtered, limited, delivered, lost, waiting, missed, .. } = *self;
+        // Of a call that has not returned, nothing is known that an output could tell.
+        let hits = hits - waiting.min(hits);
         let missed = match missed {
             Missed::Counted(n) => Some(n),
             Missed::Unknown | Missed::Shared { .. } => None,
@@ -98,22 +100,15 @@ impl Attached {
 
     /// Detaches everything. Afterwards no program runs, and the counters stand still.
     pub fn stop(&mut self) -> Result<(), Error> {
-        let mut links: Vec<Link> = Vec::new();
         for attachment in &mut self.attachments {
             // A kprobe's count of misses goes with its link.
             attachment.missed_before = attachment.missed_by_links();
-            // The entry before the return, so that nothing is left waiting.
-            links.extend(attachment.links.drain(..).rev());
         }
-        // Detaching a kprobe can take a tenth of a second: many at once.
-        while !links.is_empty() {
-            let some = links.split_off(links.len().saturating_sub(AT_ONCE));
-            std::thread::scope(|scope| {
-                for link in some {
-                    scope.spawn(move || link.detach());
-                }
-            });
-        }
+        // Entries before returns, so that little is left waiting; they were attached last.
+        let all = self.attachments.iter_mut();
+        let entries: Vec<Link> = all.filter_map(|attachment| attachment.links.pop()).collect();
+        detach(entries);
+        detach(self.attachments.iter_mut().flat_map(|attachment| attachment.links.drain(..)).collect());
         // A program that was running while its link was closed still delivers.
         Ok(wait_for_running_programs()?)
     }
@@ -157,6 +152,19 @@ impl Attached {
             missed,
             lost_by_cpu: by_cpu(counter::LOST),
         }
+    }
+}
+
+/// Detaches many at once: a kprobe can take a tenth of a second.
+fn detach(mut links: Vec<Link>) {
+    while !links.is_empty() {
+        let some = links.split_off(links.len().saturating_sub(AT_ONCE));
+        std::thread::scope(|scope| {
+            for link in some {
+                // Without a thread to be had, the link was dropped, which detaches it as well.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, move || link.detach());
+            }
+        });
     }
 }
 

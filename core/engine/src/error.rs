@@ -4,7 +4,7 @@
 use std::{io, path::PathBuf};
 
 use tracer_bpf::BtfError;
-use tracer_compose::{CatalogError, ComposeError, FragmentError};
+use tracer_compose::{CatalogError, FragmentError};
 use tracer_dsl::Diagnostics;
 use tracer_kernel::MapError;
 
@@ -71,14 +71,6 @@ pub enum Error {
     /// The kernel's types as a slice.
     #[error("the kernel's type information: {0}")]
     Btf(#[from] BtfError),
-    /// A program that cannot be put together.
-    #[error("probe {probe}: {error}")]
-    Compose {
-        /// The probe.
-        probe: String,
-        /// Why.
-        error: ComposeError,
-    },
     /// The event ring or another map.
     #[error(transparent)]
     Map(#[from] MapError),

@@ -121,6 +121,9 @@ pub fn collect(
         left_out.into_iter().for_each(|why| notify(Notice::Note(why)));
         tell_attached(attached.live(), notify);
         ledger.arm(&plan.needs, &symbols, notify)?;
+        // Programs and trampolines have names of their own now, which stacks go through.
+        let mut symbols = symbols;
+        symbols.forget();
         let flow = Flow::start(request, attached, ring, ledger, symbols, sink)?;
         flow.run(signals, notify).await
     })

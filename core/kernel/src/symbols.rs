@@ -32,7 +32,7 @@ impl Symbols {
         Ok(Symbols { file: File::open("/proc/kallsyms")?, table: OnceLock::new() })
     }
 
-    /// The function that an address is in. Addresses in front of the first function, or more than a mebibyte
+    /// The function that an address is in. Addresses in front of the first function, or more than 128 KiB
     /// behind the nearest, are in none.
     pub fn resolve(&self, address: u64) -> Option<Symbol<'_>> {
         self.table()?.resolve(address)

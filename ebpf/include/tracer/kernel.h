@@ -65,6 +65,26 @@ struct sk_buff {
 	__u8 vlan_present : 1;
 } KERNEL;
 
+/*
+ * The first inode number of a namespace: PROC_DYNAMIC_FIRST of fs/proc/generic.c, and a little below it those of the
+ * namespaces that a machine starts with, since 6.18.
+ */
+#define NAMESPACE_FIRST 0xefffff00u
+
+/*
+ * Whether this is a device. `skb->dev` shares its memory with other things while a packet is in a socket's queue or waits to be
+ * sent again: what is found there then has neither a number nor a namespace, or not one that could be true.
+ */
+INLINE int is_device(struct net_device *dev)
+{
+	struct net *net;
+
+	if (!dev || LOAD(dev->ifindex) <= 0)
+		return 0;
+	net = LOAD(dev->nd_net.net);
+	return net && LOAD(net->ns.inum) >= NAMESPACE_FIRST;
+}
+
 struct nf_hook_state {
 	__u8 hook;
 	__u8 pf;

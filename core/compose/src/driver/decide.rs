@@ -113,7 +113,8 @@ impl<'a> Generator<'a> {
             self.asm.alu_reg(Alu::Add, 2, 1);
         }
         self.asm.load(Width::B8, 1, 2, 0);
-        self.asm.jump_if_reg(Cond::Eq, 1, 0, same);
+        // A CPU that was held up does not bring a second back.
+        self.asm.jump_if_reg(Cond::Ge, 1, 0, same);
         self.asm.store(Width::B8, 2, 0, 0);
         self.asm.store_imm(Width::B8, 2, 8, 0);
         self.asm.place(same);

@@ -31,9 +31,11 @@ impl Generator<'_> {
 
     /// The whole function, for a return: the event of the call goes out, if one waits.
     pub(super) fn returned(&mut self, value: ReturnValue) -> Result<(), ComposeError> {
-        let (end, lost, taken) = (self.asm.label(), self.asm.label(), self.asm.label());
+        let (nowhere, end) = (self.asm.label(), self.asm.label());
+        let (lost, taken) = (self.asm.label(), self.asm.label());
         self.part("slot of this CPU");
-        self.slot(end);
+        self.slot(nowhere);
+        self.enter_once(nowhere);
         self.part("the call's event");
         self.call_key()?;
         self.map(1, MapRef::Calls, PSEUDO_MAP_FD);
@@ -43,6 +45,17 @@ impl Generator<'_> {
         // Filtered, limited or missed at the entry, or entered before the probe was there.
         self.asm.jump_if(Cond::Eq, 0, 0, end);
         self.asm.mov_reg(8, 0);
+        // It went out already, and could not be removed.
+        self.asm.load(Width::B4, 1, 8, offset_of(header::RECORD_SIZE));
+        self.asm.jump_if(Cond::Eq, 1, 0, end);
+        self.part("the caller");
+        // A call at the same place of another task's stack, whose return was missed.
+        self.asm.call(helper::GET_CURRENT_PID_TGID);
+        self.asm.load(Width::B4, 1, 8, offset_of(header::TGID));
+        self.asm.load(Width::B4, 2, 8, offset_of(header::PID));
+        self.asm.alu(Alu::Lsh, 1, 32);
+        self.asm.alu_reg(Alu::Or, 1, 2);
+        self.asm.jump_if_reg(Cond::Ne, 1, 0, taken);
         self.part("the return");
         self.at_return(value)?;
         self.part("output");
@@ -60,12 +73,31 @@ impl Generator<'_> {
         self.asm.place(lost);
         self.count(counter::LOST);
         self.asm.place(taken);
+        self.asm.store_imm(Width::B4, 8, offset_of(header::RECORD_SIZE), 0);
+        self.remove_call();
+        self.leave(end);
+        self.end(nowhere);
+        Ok(())
+    }
+
+    /// Removes what waits at this place of the stack, if something does.
+    pub(super) fn forget_call(&mut self, end: Label) -> Result<(), ComposeError> {
+        self.call_key()?;
+        self.map(1, MapRef::Calls, PSEUDO_MAP_FD);
+        self.asm.mov_reg(2, 10);
+        self.asm.alu(Alu::Add, 2, i32::from(frame::CALL));
+        // Nearly always there is nothing, and looking takes no lock.
+        self.asm.call(helper::MAP_LOOKUP_ELEM);
+        self.asm.jump_if(Cond::Eq, 0, 0, end);
+        self.remove_call();
+        Ok(())
+    }
+
+    fn remove_call(&mut self) {
         self.map(1, MapRef::Calls, PSEUDO_MAP_FD);
         self.asm.mov_reg(2, 10);
         self.asm.alu(Alu::Add, 2, i32::from(frame::CALL));
         self.asm.call(helper::MAP_DELETE_ELEM);
-        self.end(end);
-        Ok(())
     }
 
     /// What is true of the return: when and where it is, and the value. r8 points at the event.

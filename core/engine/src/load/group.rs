@@ -120,9 +120,9 @@ impl<'a> Loader<'a> {
         self.last_refusal.as_ref().is_some_and(|reason| reason.contains("there is no such place"))
     }
 
-    /// Addresses and cookies; a probe's cookie is its place among them.
+    /// Addresses and cookies; a probe's cookie is its place among them, counted from 1.
     pub(super) fn addresses_of(&self, probes: &[&PlannedProbe<'_>]) -> Result<Vec<(u64, u64)>, Refusal> {
-        let found = probes.iter().zip(0u64..).map(|(probe, cookie)| {
+        let found = probes.iter().zip(1u64..).map(|(probe, cookie)| {
             let known = self.functions.get(probe.name()).copied();
             let address =
                 known.or_else(|| self.symbols.address(probe.name())).filter(|address| *address != 0);

@@ -15,7 +15,9 @@ use tracer_compose::{
     Target, compose, kernel_types,
 };
 use tracer_event::{ProbeInfo, Tag, Trim};
-use tracer_kernel::{Link, Map, Place as KernelPlace, Program, Symbols, attach::kprobes_present};
+use tracer_kernel::{
+    Link, Map, Place as KernelPlace, Program, Symbols, attach::kprobes_present, host::KernelRelease,
+};
 
 use crate::{
     error::Error,
@@ -310,6 +312,7 @@ impl<'a> Loader<'a> {
                 })
                 .collect(),
             stack: probe.probe.stack,
+            reentered: way.is_reentered(&KernelRelease::running()),
             role,
             returns: probe.returns.clone(),
             // The plan's probes are far fewer than 65,536.
@@ -321,7 +324,7 @@ impl<'a> Loader<'a> {
             symbols: self.addresses.clone(),
         };
         let composed = compose(&shape);
-        composed.map_err(|error| Refusal::Fatal(Error::Compose { probe: probe.probe.to_string(), error }))
+        composed.map_err(|error| Refusal::Way(error.to_string()))
     }
 
     fn bind<'r>(&self, fragment: usize, reader: &'r Reader) -> BoundReader<'r> {
@@ -368,6 +371,16 @@ impl Way {
         match self {
             Self::Fentry | Self::Fexit | Self::TpBtf => &[Build::Direct, Build::Probe],
             Self::Kprobe | Self::KprobeMulti | Self::Kretprobe | Self::RawTracepoint => &[Build::Probe],
+        }
+    }
+
+    /// Whether the kernel may start a program that runs already on the CPU. Those of kprobes it never did; since 5.12 not
+    /// those of trampolines either (ca06f55b9002), and since 6.2 not those of tracepoints (05b24ff9b2cf).
+    fn is_reentered(self, kernel: &KernelRelease) -> bool {
+        match self {
+            Self::Fentry | Self::Fexit => kernel.is_before(5, 12),
+            Self::TpBtf | Self::RawTracepoint => kernel.is_before(6, 2),
+            Self::Kprobe | Self::KprobeMulti | Self::Kretprobe => false,
         }
     }
 

@@ -18,9 +18,10 @@ pub(super) enum Refusal {
     Fatal(Error),
 }
 
+/// A map that is too large for one probe may be small enough for the next.
 impl From<MapError> for Refusal {
     fn from(error: MapError) -> Self {
-        Self::Fatal(error.into())
+        Self::Way(error.to_string())
     }
 }
 

@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use tracer_bpf::{Btf, btf::Kind as BtfKind};
+use tracer_compose::Arguments;
 use tracer_event::{Field, Kind, Schema, Show, Text};
 
 use crate::types::Place;
 
 /// The section of a returned value; `None` for functions that return nothing, or something that no register holds.
 pub(super) fn schema(place: &Place) -> Option<Arc<Schema>> {
+    // Behind parameters that take two places it is not where it seems to be.
+    if !Arguments::are_in_order(&place.btf, place.prototype) {
+        return None;
+    }
     let (kind, show) = field(&place.btf, place.returns()?)?;
     let value = Field { name: "value".to_owned(), offset: 0, kind, show };
     let text = Text { template: "ret {value}".parse().ok()?, place: tracer_event::Place::Head };

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::Symbol;
 
 /// What is farther behind the nearest function than this is not in it; the kernel's largest are far smaller.
-const FARTHEST: u64 = 1 << 20;
+const FARTHEST: u64 = 128 << 10;
 
 #[derive(Debug)]
 pub(super) struct Table {
