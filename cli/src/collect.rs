@@ -31,8 +31,11 @@ pub(crate) fn run(settings: &Settings, catalog: &Catalog, table: &OptionTable) -
         Ok(outcome) => outcome,
         Err(error) => return failed(&error),
     };
+    let failed = matches!(outcome.ended, Ended::OutputFailed(_));
     let verb = match (&file, prints) {
         (None, _) => "printed".to_owned(),
+        // Of the last ones, some are not in the file.
+        (Some(file), _) if failed => format!("taken for {}", file.display()),
         (Some(file), false) => format!("written to {}", file.display()),
         (Some(file), true) => format!("printed and written to {}", file.display()),
     };
@@ -73,7 +76,8 @@ fn summarize(outcome: &Outcome, verb: &str, live: &Live) {
     };
     let left = match outcome.left {
         0 => String::new(),
-        n => format!(", {n} not {verb}"),
+        n if verb == "printed" => format!(", {n} not {verb}"),
+        n => format!(", {n} not"),
     };
     live.say(&format!("{ended}: {} {verb}{left}, {} lost", events(outcome.events), outcome.lost()));
     tell_accounts(&outcome.counts, live);
