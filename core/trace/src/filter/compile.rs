@@ -270,7 +270,8 @@ impl<'a> State<'a> {
             Arith::Negative(inside) => Number::Negative(Box::new(self.number(inside, guards, span)?)),
             Arith::Binary(operator, left, right) => {
                 let left = self.number(left, guards, span)?;
-                let right = self.number(right, guards, span)?;
+                // What must be so for the right one, libpcap forgets; to agree with it on every packet, so do we.
+                let right = self.number(right, &mut Vec::new(), span)?;
                 Number::Binary(*operator, Box::new(left), Box::new(right))
             }
             Arith::Load { protocol, offset, size } => {
