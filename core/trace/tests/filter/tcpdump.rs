@@ -33,7 +33,7 @@ impl File {
     /// data that ends there is not noticed.
     pub fn matching(&self, filter: &str) -> Result<BTreeSet<usize>, String> {
         let output =
-            Command::new(&self.program).args(["-O", "-w", "-", "-r"]).arg(&self.path).arg(filter).output();
+            Command::new(&self.program).args(["-O", "-w", "-", "-r"]).arg(&self.path).args(["--", filter]).output();
         let output = output.unwrap();
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
