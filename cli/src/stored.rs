@@ -109,7 +109,11 @@ pub(crate) fn print(settings: &Settings) -> Result<Exit, Error> {
     let (mut damages, mut bar) = (Damages::default(), Bar::new(true));
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let mut out = pager.out();
-    let rendering = Rendering { threads, show: show(settings), select: &|event| filters.iter().all(|filter| filter.matches(event)) };
+    let rendering = Rendering {
+        threads,
+        show: show(settings),
+        select: &|event| filters.iter().all(|filter| filter.matches(event)),
+    };
     let mut report = |damage| damages.take(&damage);
     let rendered =
         trace.render(render, rendering, &mut *out, &mut report, &mut |progress| bar.tell(progress));

@@ -186,7 +186,9 @@ pub(super) fn refusal(word: &str) -> &'static str {
         "inbound" | "outbound" | "ifname" | "ifindex" | "on" => {
             "a capture's interface is none of a packet; events have `dev.name` and the probe"
         }
-        "wlan" | "fddi" | "tr" | "type" | "subtype" | "llc" => "packets in the kernel have Ethernet headers or none",
+        "wlan" | "fddi" | "tr" | "type" | "subtype" | "llc" => {
+            "packets in the kernel have Ethernet headers or none"
+        }
         "protochain" => "how far it goes cannot be bounded in the kernel",
         "byte" => "arithmetic says the same: `ether[0] & 1 != 0`",
         _ => "protocols of this kind are not looked into",

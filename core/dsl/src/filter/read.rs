@@ -14,8 +14,7 @@ use super::tree::{Comparison, Literal, LiteralKind, Node, NodeKind, Order, Path,
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceRef};
 
 /// What is shown to somebody whose text is no filter at all.
-pub(super) const FORM: &str =
-    "for example `tcp dst port 443 and not host 10.0.0.1`, `nft.verdict in {drop, queue}`, `dev.name =~ \"veth*\"`";
+pub(super) const FORM: &str = "for example `tcp dst port 443 and not host 10.0.0.1`, `nft.verdict in {drop, queue}`, `dev.name =~ \"veth*\"`";
 
 /// Bounds of what somebody can mean; beyond them reading would cost stack or time.
 const TEXT_MAX: usize = 16 << 10;

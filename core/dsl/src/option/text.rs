@@ -63,9 +63,7 @@ pub(crate) fn from_text(
         | ValueType::List
         | ValueType::ListOf(_)
         | ValueType::Probes
-        | ValueType::Filters => {
-            Err(mismatch(option, label, value, source, "not a single text").into())
-        }
+        | ValueType::Filters => Err(mismatch(option, label, value, source, "not a single text").into()),
     }
 }
 

@@ -100,7 +100,9 @@ impl<'a> State<'a> {
                 both_ways(*direction, 6, 0, |offset| Ok(mac(offset, *address)))?
             }
             Primitive::Broadcast => mac(0, [0xff; 6]),
-            Primitive::Multicast(None) => Test::Compare { load: at(0, 1), mask: 1, order: Order::Equal, value: 1 },
+            Primitive::Multicast(None) => {
+                Test::Compare { load: at(0, 1), mask: 1, order: Order::Equal, value: 1 }
+            }
             Primitive::Multicast(Some(Protocol::Ip6)) => {
                 Test::All(vec![self.ethertype(IP6, span)?, self.equal(24, 1, 255)])
             }
@@ -183,7 +185,8 @@ impl<'a> State<'a> {
                     IP => self.behind_ipv4(offset, 2),
                     _ => self.payload(40 + offset, 2),
                 };
-                let test = |order, value: u16| Test::Compare { load, mask: u32::MAX, order, value: value.into() };
+                let test =
+                    |order, value: u16| Test::Compare { load, mask: u32::MAX, order, value: value.into() };
                 Ok(match from == to {
                     true => test(Order::Equal, from),
                     false => Test::All(vec![test(Order::GreaterOrEqual, from), test(Order::LessOrEqual, to)]),

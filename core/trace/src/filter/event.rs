@@ -36,8 +36,7 @@ impl EventFilter {
     /// All that cannot be asked of them, each with its place in the filter's text: a section or field that there is
     /// not, a value that does not fit its field, a path through the kernel's memory.
     pub fn new(filter: &Filter, session: &Session) -> Result<EventFilter, Diagnostics> {
-        let mut compiler =
-            Compiler { filter, session, state: State::new(filter), found: Diagnostics::new() };
+        let mut compiler = Compiler { filter, session, state: State::new(filter), found: Diagnostics::new() };
         let part = compiler.part(&filter.root);
         match part {
             Some(part) => compiler.found.or_value(EventFilter(part)),

@@ -89,9 +89,10 @@ impl FieldTest {
         let text = place.fragment();
         if class == Class::Opaque {
             let found = Diagnostic::error(format!("`{text}` cannot be compared")).at(place);
-            return Err(found.because("it is packet data or plain bytes").hint(
-                "packets are asked as in pcap-filter(7): `tcp port 80`, `ip[8] < 5`",
-            ).into());
+            return Err(found
+                .because("it is packet data or plain bytes")
+                .hint("packets are asked as in pcap-filter(7): `tcp port 80`, `ip[8] < 5`")
+                .into());
         }
         if mask.is_some() && !matches!(class, Class::Number(..) | Class::Enum(_)) {
             let found = Diagnostic::error(format!("`{text}` takes no mask")).at(place);
@@ -100,7 +101,11 @@ impl FieldTest {
         let operands = values.iter().map(|value| {
             class.operand(value, *order, mask.is_some()).map_err(|found| {
                 let found = found.at(filter.at(value.span.clone()));
-                Box::new(found.because(format!("`{text}` is {}, compared with `{}`", class.noun(), order.sign())))
+                Box::new(found.because(format!(
+                    "`{text}` is {}, compared with `{}`",
+                    class.noun(),
+                    order.sign()
+                )))
             })
         });
         let operands = operands.collect::<Result<Vec<Operand>, _>>()?;
@@ -129,9 +134,8 @@ impl FieldTest {
             (Operand::Text(wanted), value) => text(value) == Some(wanted),
             (Operand::Bytes(wanted), Value::Bytes(bytes)) => wanted == bytes,
             // An IPv4 address may be a number, in host order by now.
-            (Operand::Bytes(wanted), Value::Uint(number)) => {
-                <[u8; 4]>::try_from(&wanted[..]).is_ok_and(|wanted| u64::from(u32::from_be_bytes(wanted)) == *number)
-            }
+            (Operand::Bytes(wanted), Value::Uint(number)) => <[u8; 4]>::try_from(&wanted[..])
+                .is_ok_and(|wanted| u64::from(u32::from_be_bytes(wanted)) == *number),
             (Operand::Bytes(_), _) => false,
         }
     }
@@ -214,7 +218,8 @@ fn resolve(section: &str, field: &str, session: &Session) -> Result<(Source, Cla
     if let Some((_, header)) = HEADER.iter().find(|(known, _)| *known == name) {
         return Ok((Source::Header(*header), header.class()));
     }
-    let schemas = || session.probes.iter().flat_map(|probe| probe.layout.sections()).map(|placed| &placed.schema);
+    let schemas =
+        || session.probes.iter().flat_map(|probe| probe.layout.sections()).map(|placed| &placed.schema);
     let of_section: Vec<&Field> =
         schemas().filter(|schema| schema.section() == section).flat_map(|schema| schema.fields()).collect();
     let mut classes = of_section.iter().filter(|known| known.name == field).map(|known| Class::of(known));
@@ -228,13 +233,18 @@ fn resolve(section: &str, field: &str, session: &Session) -> Result<(Source, Cla
         names.dedup();
         names.into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
-    let in_header: Vec<&str> = HEADER.iter().map(|(known, _)| *known).filter(|k| k.split('.').next() == Some(section)).collect();
+    let in_header: Vec<&str> =
+        HEADER.iter().map(|(known, _)| *known).filter(|k| k.split('.').next() == Some(section)).collect();
     if !in_header.is_empty() && of_section.is_empty() {
         return Err(Unresolved::Unknown(Diagnostic::unknown("field", &name, in_header)));
     }
     if schemas().any(|schema| schema.section() == section) {
         let known = sorted(of_section.iter().map(|field| field.name.as_str()).collect());
-        let found = Diagnostic::unknown(&format!("field of section `{section}`"), field, known.iter().map(String::as_str));
+        let found = Diagnostic::unknown(
+            &format!("field of section `{section}`"),
+            field,
+            known.iter().map(String::as_str),
+        );
         return Err(Unresolved::Unknown(found));
     }
     if KERNEL.contains(&section) {
@@ -265,7 +275,9 @@ impl Class {
                 let half = 1 << (8 * u32::from(*width) - 1);
                 Class::Number(-half, half - 1)
             }
-            (Kind::Enum { names, .. }, _) => Class::Enum(names.iter().map(|(_, name)| name.clone()).collect()),
+            (Kind::Enum { names, .. }, _) => {
+                Class::Enum(names.iter().map(|(_, name)| name.clone()).collect())
+            }
         }
     }
 

@@ -35,9 +35,14 @@ mod tests {
 
     #[test]
     fn patterns() {
-        for (text, pattern) in
-            [("veth0", "veth*"), ("veth0", "*0"), ("veth0", "v?th?"), ("", "*"), ("abcabd", "*ab?"), ("ü", "?")]
-        {
+        for (text, pattern) in [
+            ("veth0", "veth*"),
+            ("veth0", "*0"),
+            ("veth0", "v?th?"),
+            ("", "*"),
+            ("abcabd", "*ab?"),
+            ("ü", "?"),
+        ] {
             assert!(is_like(text, pattern), "{text} {pattern}");
         }
         for (text, pattern) in [("veth0", "veth"), ("eth0", "v*"), ("", "?"), ("abc", "a*b"), ("[a]", "[a")] {

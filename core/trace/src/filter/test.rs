@@ -12,8 +12,17 @@ pub(super) enum Test {
     All(Vec<Test>),
     Any(Vec<Test>),
     /// The number there, of which the bits of `mask` count, against another.
-    Compare { load: Load, mask: u32, order: Order, value: u32 },
-    Relation { left: Number, order: Order, right: Number },
+    Compare {
+        load: Load,
+        mask: u32,
+        order: Order,
+        value: u32,
+    },
+    Relation {
+        left: Number,
+        order: Order,
+        right: Number,
+    },
 }
 
 /// Where a number of 1, 2 or 4 bytes stands.

@@ -119,7 +119,9 @@ fn packets_without_a_link_header() {
         assert!(filter(text).matches(&capture), "{text}");
     }
     // What is not there matches nothing, under `not` either.
-    for text in ["ether host 02:42:ac:10:2a:01", "not ether host 02:42:ac:10:2a:01", "multicast", "ether[0] = 2"] {
+    for text in
+        ["ether host 02:42:ac:10:2a:01", "not ether host 02:42:ac:10:2a:01", "multicast", "ether[0] = 2"]
+    {
         assert!(!filter(text).matches(&capture), "{text}");
     }
     let tagged = Capture { tag: Some(Tag { ethertype: 0x8100, control: 0x2005 }), ..capture };

@@ -42,8 +42,25 @@ impl Draw<'_> {
             0 | 1 => self
                 .n
                 .pick(&[
-                    "tcp", "udp", "icmp", "icmp6", "ip", "ip6", "arp", "rarp", "sctp", "igmp", "ah", "esp", "pim",
-                    "vrrp", "multicast", "broadcast", "ip multicast", "ip6 multicast", "ether multicast",
+                    "tcp",
+                    "udp",
+                    "icmp",
+                    "icmp6",
+                    "ip",
+                    "ip6",
+                    "arp",
+                    "rarp",
+                    "sctp",
+                    "igmp",
+                    "ah",
+                    "esp",
+                    "pim",
+                    "vrrp",
+                    "multicast",
+                    "broadcast",
+                    "ip multicast",
+                    "ip6 multicast",
+                    "ether multicast",
                 ])
                 .to_owned(),
             2 | 3 => {
@@ -70,7 +87,8 @@ impl Draw<'_> {
                 }
             }
             5 | 6 => {
-                let (protocol, direction) = (self.n.pick(&["", "", "tcp ", "udp ", "sctp "]), self.direction());
+                let (protocol, direction) =
+                    (self.n.pick(&["", "", "tcp ", "udp ", "sctp "]), self.direction());
                 let port = self.port();
                 match self.n.below(6) {
                     0 => format!("{protocol}{direction}port {port} or {}", self.port()),
@@ -92,7 +110,9 @@ impl Draw<'_> {
                 format!("{}proto {number}", self.n.pick(&["", "ip ", "ip6 "]))
             }
             8 => {
-                let kind = self.n.pick(&["0x0800", "0x86dd", "0x0806", "0x8100", "0x8847", "0x88b5", "\\ip", "\\arp"]);
+                let kind = self
+                    .n
+                    .pick(&["0x0800", "0x86dd", "0x0806", "0x8100", "0x8847", "0x88b5", "\\ip", "\\arp"]);
                 format!("ether proto {kind}")
             }
             9 => {
@@ -111,9 +131,13 @@ impl Draw<'_> {
                 _ => format!("mpls {}", self.word(14) >> 12),
             },
             12 => format!("{} {}", self.n.pick(&["less", "greater"]), self.n.below(200)),
-            13 => format!("tcp[tcpflags] & ({}) != 0", self.n.pick(&["tcp-syn|tcp-fin", "tcp-ack", "tcp-rst | tcp-push"])),
+            13 => format!(
+                "tcp[tcpflags] & ({}) != 0",
+                self.n.pick(&["tcp-syn|tcp-fin", "tcp-ack", "tcp-rst | tcp-push"])
+            ),
             14 => {
-                let test = ["icmp[icmptype] = icmp-echo", "icmp6[icmp6type] == icmp6-echoreply", "icmp[0] != 0"];
+                let test =
+                    ["icmp[icmptype] = icmp-echo", "icmp6[icmp6type] == icmp6-echoreply", "icmp[0] != 0"];
                 self.n.pick(&test).to_owned()
             }
             _ => {
@@ -127,7 +151,8 @@ impl Draw<'_> {
         match self.n.below(7) {
             0 | 1 if depth > 0 => {
                 let operator = self.n.pick(&["+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"]);
-                let right = if operator.len() == 2 { self.n.below(32).to_string() } else { self.number(depth - 1) };
+                let right =
+                    if operator.len() == 2 { self.n.below(32).to_string() } else { self.number(depth - 1) };
                 format!("({} {operator} {right})", self.number(depth - 1))
             }
             2 if depth > 0 => {
@@ -139,14 +164,16 @@ impl Draw<'_> {
             0 => self.n.pick(&["0x10", "010", "0", "255", "1500", "0xffffffff"]).to_owned(),
             1 => "len".to_owned(),
             2 | 3 => self.n.below(256).to_string(),
-            4 => format!("-{}", self.load()),
+            // In parentheses, for `%` behind it binds otherwise in libpcap's grammar.
+            4 => format!("(-{})", self.load()),
             _ => self.load(),
         }
     }
 
     fn load(&mut self) -> String {
-        let protocol =
-            self.n.pick(&["ether", "link", "ip", "ip6", "arp", "tcp", "udp", "icmp", "icmp6", "sctp", "ip", "tcp", "igmp"]);
+        let protocol = self.n.pick(&[
+            "ether", "link", "ip", "ip6", "arp", "tcp", "udp", "icmp", "icmp6", "sctp", "ip", "tcp", "igmp",
+        ]);
         let offset = match self.n.below(8) {
             0 => "ip[0] & 0xf".to_owned(),
             1 => format!("{} * 2", self.n.below(20)),
@@ -196,7 +223,9 @@ impl Draw<'_> {
     fn v6(&mut self) -> Ipv6Addr {
         let at = self.n.pick(&[22, 38, 8, 24]);
         let packet = self.packet();
-        Ipv6Addr::from((at..at + 16).fold(0, |bits: u128, i| bits << 8 | u128::from(*packet.get(i).unwrap_or(&0))))
+        Ipv6Addr::from(
+            (at..at + 16).fold(0, |bits: u128, i| bits << 8 | u128::from(*packet.get(i).unwrap_or(&0))),
+        )
     }
 
     fn port(&mut self) -> u16 {

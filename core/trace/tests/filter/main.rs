@@ -60,6 +60,11 @@ fn matches_what_tcpdump_matches() {
                     refused += 1;
                     continue;
                 }
+                // It looks at the first number that is read for the right side, be it an index.
+                (Some(_), Err(why)) if why.contains("by zero") || why.contains("shift by more") => {
+                    refused += 1;
+                    continue;
+                }
                 (Some(_), Err(why)) => panic!("seed {seed}: tcpdump refuses `{text}`: {why}"),
                 (None, Ok(_)) => {
                     let why = text.parse::<Filter>().map(|f| PacketFilter::new(&f).map(|_| ()));
@@ -120,8 +125,7 @@ fn a_tag_apart_is_as_if_it_were_in_the_data() {
             let Ok(filter) = text.parse::<Filter>() else { continue };
             let Ok(filter) = PacketFilter::new(&filter) else { continue };
             let original = whole[0].original;
-            let inside =
-                Capture { bytes: &bytes, link: ETHERNET, ethertype: 0, tag: None, original };
+            let inside = Capture { bytes: &bytes, link: ETHERNET, ethertype: 0, tag: None, original };
             let outside = Capture { bytes: &apart, tag: Some(tag), original: original - 4, ..inside };
             assert_eq!(filter.matches(&inside), filter.matches(&outside), "`{text}`: {bytes:x?}");
         }

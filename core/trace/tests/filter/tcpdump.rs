@@ -32,8 +32,11 @@ impl File {
     /// The packets that match, or why the filter is none. Without libpcap's optimizer, which leaves out reads, so that
     /// data that ends there is not noticed.
     pub fn matching(&self, filter: &str) -> Result<BTreeSet<usize>, String> {
-        let output =
-            Command::new(&self.program).args(["-O", "-w", "-", "-r"]).arg(&self.path).args(["--", filter]).output();
+        let output = Command::new(&self.program)
+            .args(["-O", "-w", "-", "-r"])
+            .arg(&self.path)
+            .args(["--", filter])
+            .output();
         let output = output.unwrap();
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
