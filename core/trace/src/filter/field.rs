@@ -206,7 +206,13 @@ impl HeaderField {
 
 enum Unresolved {
     Kernel,
-    Unknown(Diagnostic),
+    Unknown(Box<Diagnostic>),
+}
+
+impl From<Diagnostic> for Unresolved {
+    fn from(found: Diagnostic) -> Unresolved {
+        Unresolved::Unknown(Box::new(found))
+    }
 }
 
 /// Structures that a path through the kernel's memory begins with.
@@ -236,7 +242,7 @@ fn resolve(section: &str, field: &str, session: &Session) -> Result<(Source, Cla
     let in_header: Vec<&str> =
         HEADER.iter().map(|(known, _)| *known).filter(|k| k.split('.').next() == Some(section)).collect();
     if !in_header.is_empty() && of_section.is_empty() {
-        return Err(Unresolved::Unknown(Diagnostic::unknown("field", &name, in_header)));
+        return Err(Diagnostic::unknown("field", &name, in_header).into());
     }
     if schemas().any(|schema| schema.section() == section) {
         let known = sorted(of_section.iter().map(|field| field.name.as_str()).collect());
@@ -245,13 +251,13 @@ fn resolve(section: &str, field: &str, session: &Session) -> Result<(Source, Cla
             field,
             known.iter().map(String::as_str),
         );
-        return Err(Unresolved::Unknown(found));
+        return Err(found.into());
     }
     if KERNEL.contains(&section) {
         return Err(Unresolved::Kernel);
     }
     let known = sorted(schemas().map(|schema| schema.section()).chain(["event", "probe", "task"]).collect());
-    Err(Unresolved::Unknown(Diagnostic::unknown("section", section, known.iter().map(String::as_str))))
+    Err(Diagnostic::unknown("section", section, known.iter().map(String::as_str)).into())
 }
 
 fn kernel(filter: &Filter, comparison: &Comparison) -> Box<Diagnostic> {
@@ -304,13 +310,13 @@ impl Class {
         }
     }
 
-    fn operand(&self, literal: &Literal, order: Order, masked: bool) -> Result<Operand, Diagnostic> {
+    fn operand(&self, literal: &Literal, order: Order, masked: bool) -> Result<Operand, Box<Diagnostic>> {
         let equality = matches!(order, Order::Equal | Order::Unequal | Order::In);
         match (self, &literal.kind) {
             (Class::Number(least, most), LiteralKind::Number(number)) if order != Order::Like => {
                 if !masked && !(least..=most).contains(&number) {
                     let found = Diagnostic::error(format!("{number} is no value of this field"));
-                    return Err(found.hint(format!("its values are {least} to {most}")));
+                    return Err(found.hint(format!("its values are {least} to {most}")).into());
                 }
                 Ok(Operand::Number(*number))
             }
@@ -325,7 +331,7 @@ impl Class {
                 let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
                 names.sort_unstable();
                 names.dedup();
-                Err(Diagnostic::unknown("name of a value", name, names))
+                Err(Diagnostic::unknown("name of a value", name, names).into())
             }
             (Class::Text, LiteralKind::Name(text)) if equality || order == Order::Like => {
                 Ok(Operand::Text(text.clone()))
@@ -337,12 +343,12 @@ impl Class {
                 Ok(Operand::Bytes(address.octets().to_vec()))
             }
             (Class::Mac, LiteralKind::Mac(address)) if equality => Ok(Operand::Bytes(address.to_vec())),
-            (class, _) => Err(Diagnostic::error("this comparison does not fit its field").hint(match class {
+            (class, _) => Err(Box::new(Diagnostic::error("this comparison does not fit its field").hint(match class {
                 Class::Number(..) => "numbers take `==`, `!=`, `<`, `<=`, `>`, `>=`, `in` and a number",
                 Class::Text => "texts take `==`, `!=`, `in` and `=~` and a text, in quotes where it looks like anything else",
                 Class::Enum(_) => "its names take `==`, `!=`, `in` and `=~`; its numbers take `<` and the like too",
                 _ => "addresses take `==`, `!=` and `in`, and an address of the same kind",
-            })),
+            }))),
         }
     }
 }

@@ -159,7 +159,7 @@ impl Draw<'_> {
                 // These bind differently.
                 let operators = ["+", "-", "*", "/", "&", "|"];
                 let (a, b) = (self.n.pick(&operators), self.n.pick(&operators));
-                format!("{} {a} {} {b} {}", self.load(), self.n.below(9) + 1, 1 + self.n.below(300))
+                format!("({} {a} {} {b} {})", self.load(), self.n.below(9) + 1, 1 + self.n.below(300))
             }
             0 => self.n.pick(&["0x10", "010", "0", "255", "1500", "0xffffffff"]).to_owned(),
             1 => "len".to_owned(),
