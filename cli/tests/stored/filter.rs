@@ -90,3 +90,20 @@ fn filter_test_reads_pcap_and_refuses_what_it_cannot_read() {
     assert_eq!(ran.code, Some(2));
     assert!(ran.err.contains("this is about events"), "{}", ran.err);
 }
+
+/// A profile's filters and the command line's must all hold.
+#[test]
+fn a_profile_has_filters_too() {
+    let folder = Folder::new();
+    let profile = |filter: &str| format!("version = 1\nname = 'mine'\n[print]\nfilters = ['{filter}']\n");
+    folder.file("mine.toml", profile("nft.verdict == drop").as_bytes());
+    let (dir, file) = (folder.path().to_str().unwrap().to_owned(), trace());
+    let base = ["--profile-dir", &dir, "-p", "mine", "print", "--format", "json"];
+    let text = printed(&[&base[..], &["-f", "tcp", &file]].concat());
+    let events = text.lines().filter(|line| line.contains("\"type\":\"event\"")).count();
+    assert_eq!(events, lines(&["-f", "nft.verdict == drop and tcp"]));
+    folder.file("mine.toml", profile("tcp prot 80").as_bytes());
+    let wrong = ran(&[&base[..], &[&file]].concat());
+    assert_eq!(wrong.code, Some(2));
+    assert!(wrong.err.contains("mine.toml:4:17"), "{}", wrong.err);
+}
