@@ -11,6 +11,7 @@
 //! have its field's section, and leaves all others alone. That a field exists, and which number a name
 //! stands for, only the section's schema knows; here a name stays a name.
 
+mod arith;
 mod conditions;
 mod names;
 mod packet;
