@@ -14,7 +14,7 @@ use tracer_dsl::{
 };
 use tracer_profiles::SearchPath;
 
-use crate::{exit::Exit, manual, profile, settings::settings, stored};
+use crate::{exit::Exit, filter, manual, profile, settings::settings, stored};
 
 /// What the command line comes to.
 enum Asked {
@@ -25,6 +25,8 @@ enum Asked {
     /// `inspect`, with its pattern.
     #[cfg(target_os = "linux")]
     Inspect(Option<String>),
+    /// `filter test`, with the filter and the file.
+    Filter(filter::Asked),
     /// `completion` or `man`.
     Manual(manual::Asked),
     /// Clap has the last word: help, version, or a mistake.
@@ -47,6 +49,7 @@ pub(crate) fn main() -> Exit {
         Ok(Asked::Profile(asked, path)) => profile::run(&asked, &path, &catalog, &table),
         #[cfg(target_os = "linux")]
         Ok(Asked::Inspect(pattern)) => crate::look::run(pattern.as_deref(), &catalog),
+        Ok(Asked::Filter(asked)) => filter::run(&asked),
         Ok(Asked::Manual(asked)) => manual::run(asked, whole(&table)),
         Ok(Asked::Clap(error)) => {
             // Clap knows the stream; a closed one is no news.
@@ -87,6 +90,9 @@ pub(crate) fn check(arguments: &[&str]) -> Result<(), String> {
         Ok(Asked::Run(command, settings, _)) => stored::check(command, &settings),
         #[cfg(target_os = "linux")]
         Ok(Asked::Inspect(_)) => Ok(()),
+        Ok(Asked::Filter(asked)) => {
+            asked.filter().map(|_| ()).map_err(|diagnostics| diagnostics.render(Colour::Never))
+        }
         Ok(Asked::Profile(..) | Asked::Manual(_)) => Ok(()),
         Ok(Asked::Clap(error)) if !error.use_stderr() => Ok(()),
         Ok(Asked::Clap(error)) => Err(error.to_string()),
@@ -117,7 +123,8 @@ fn whole(table: &OptionTable) -> clap::Command {
     let command = table
         .command(&SubCommand::ALL)
         .version(env!("CARGO_PKG_VERSION"))
-        .subcommand(profile::command(table));
+        .subcommand(profile::command(table))
+        .subcommand(filter::command());
     #[cfg(target_os = "linux")]
     let command = command.subcommand(crate::look::command());
     command.subcommands(manual::commands())
@@ -147,6 +154,9 @@ fn ask(table: &OptionTable, arguments: impl Iterator<Item = OsString>) -> Result
     #[cfg(target_os = "linux")]
     if let Some(pattern) = crate::look::asked(name, sub_matches) {
         return Ok(Asked::Inspect(pattern));
+    }
+    if let Some(asked) = filter::asked(name, sub_matches) {
+        return Ok(Asked::Filter(asked));
     }
     Ok(match manual::asked(name, sub_matches) {
         Some(asked) => Asked::Manual(asked),
@@ -181,8 +191,14 @@ pub(crate) fn settings_of(table: &OptionTable, arguments: Vec<OsString>) -> Resu
 
 /// Tells the user what is wrong with what was written.
 pub(crate) fn complain_of(diagnostics: &Diagnostics) -> Exit {
+    warn_of(diagnostics);
+    Exit::Usage
+}
+
+/// Tells the user what may be wrong with what was written.
+pub(crate) fn warn_of(diagnostics: &Diagnostics) {
     let terminal = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    complain(&diagnostics.render(if terminal { Colour::Always } else { Colour::Never }), Exit::Usage)
+    complain(&diagnostics.render(if terminal { Colour::Always } else { Colour::Never }), Exit::Usage);
 }
 
 /// Tells the user in one write, so that nobody else's words are in between.

@@ -18,6 +18,7 @@
 mod collect;
 mod command;
 mod exit;
+mod filter;
 #[cfg(target_os = "linux")]
 mod live;
 #[cfg(target_os = "linux")]

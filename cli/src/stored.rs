@@ -10,17 +10,19 @@ use std::{
 
 use tracer_dsl::{
     Diagnostic, Diagnostics,
-    option::{Settings, SubCommand, TRACE},
+    option::{Located, Settings, SubCommand, TRACE},
     probe::{Probe, ProbeKind, ProbeSpec},
 };
 use tracer_event::{ProbeInfo, Schema, Tag, json};
 use tracer_trace::{
     JsonRender, StatsSink, TextRender,
     file::{Damage, OpenError, Render, Rendering, Replay, ReplayError, Show, Trace},
+    filter::EventFilter,
     stats::{ReportOptions, UnknownTable},
 };
 
 use crate::{
+    command::warn_of,
     exit::Exit,
     output::{self, OutputError},
     pager::Pager,
@@ -98,6 +100,7 @@ pub(crate) fn check(command: SubCommand, settings: &Settings) -> Result<(), Stri
 /// `tracer print`
 pub(crate) fn print(settings: &Settings) -> Result<Exit, Error> {
     let trace = open(settings)?;
+    let filters = filters(&trace, settings)?;
     let render: &dyn Render = match settings.text("format") {
         Some("json") => &JsonRender,
         _ => &TextRender,
@@ -106,7 +109,11 @@ pub(crate) fn print(settings: &Settings) -> Result<Exit, Error> {
     let (mut damages, mut bar) = (Damages::default(), Bar::new(true));
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let mut out = pager.out();
-    let rendering = Rendering { threads, show: show(settings), select: &|_| true };
+    let rendering = Rendering {
+        threads,
+        show: show(settings),
+        select: &|event| filters.iter().all(|filter| filter.matches(event)),
+    };
     let mut report = |damage| damages.take(&damage);
     let rendered =
         trace.render(render, rendering, &mut *out, &mut report, &mut |progress| bar.tell(progress));
@@ -131,6 +138,7 @@ pub(crate) fn pcap(settings: &Settings) -> Result<Exit, Error> {
     for probe in probes {
         known(&trace, probe)?;
     }
+    let filters = filters(&trace, settings)?;
     let (mut sink, path, counts) = output::of_pcap(settings)?;
     let (mut damages, mut bar) = (Damages::default(), Bar::new(false));
     let replayed = trace.replay_with(
@@ -138,7 +146,8 @@ pub(crate) fn pcap(settings: &Settings) -> Result<Exit, Error> {
         Replay {
             show: show(settings),
             select: &mut |event| {
-                probes.is_empty() || probes.iter().any(|probe| is_one_of(probe, event.probe))
+                (probes.is_empty() || probes.iter().any(|probe| is_one_of(probe, event.probe)))
+                    && filters.iter().all(|filter| filter.matches(event))
             },
             report: &mut |damage| damages.take(&damage),
             progress: &mut |progress| bar.tell(progress),
@@ -179,13 +188,14 @@ pub(crate) fn packets(counts: &tracer_trace::pcapng::Counts) -> String {
 /// `tracer stats`
 pub(crate) fn stats(settings: &Settings) -> Result<Exit, Error> {
     let trace = open(settings)?;
+    let filters = filters(&trace, settings)?;
     let (mut damages, mut bar) = (Damages::default(), Bar::new(false));
     let mut sink = StatsSink::new();
     let replayed = trace.replay_with(
         &mut sink,
         Replay {
             show: show(settings),
-            select: &mut |_| true,
+            select: &mut |event| filters.iter().all(|filter| filter.matches(event)),
             report: &mut |damage| damages.take(&damage),
             progress: &mut |progress| bar.tell(progress),
         },
@@ -227,6 +237,20 @@ pub(crate) fn schema(settings: &Settings) -> Result<Exit, Error> {
 fn open(settings: &Settings) -> Result<Trace, Error> {
     let path: PathBuf = settings.path("file").map_or_else(|| TRACE.into(), Path::to_owned);
     Trace::open(&path).map_err(|error| Error::Open { error })
+}
+
+/// The filters that were given, checked against what the trace has. All must hold.
+fn filters(trace: &Trace, settings: &Settings) -> Result<Vec<EventFilter>, Error> {
+    let mut found = Diagnostics::new();
+    let mut filters = Vec::new();
+    for Located { value, source } in settings.filters("filter") {
+        if !value.warnings.is_empty() {
+            warn_of(&value.warnings.clone().rebase(source));
+        }
+        let compiled = EventFilter::new(value, trace.session()).map_err(|wrong| wrong.rebase(source));
+        filters.extend(found.take(compiled));
+    }
+    found.or_value(filters).map_err(Error::Usage)
 }
 
 fn show(settings: &Settings) -> Show {

@@ -11,6 +11,7 @@
 
 mod damage;
 mod dropmon;
+mod filter;
 mod golden;
 mod packets;
 mod pcap;

@@ -10,7 +10,7 @@
 //!   settings that are merged from both
 //! - [`profile`]: TOML files with the arguments of a run
 //! - [`when`]: conditions on the machine, under which a profile or a probe counts
-//! - [`filter`]: conditions on events
+//! - [`filter`]: the filter language, for packets and for the fields of events
 //!
 //! The room may use `tracer-event` and `tracer-bpf`, and nothing else of ours. It makes no system
 //! calls: a profile's text is read by the caller. It knows no back end: conditions are compiled or

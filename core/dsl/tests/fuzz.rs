@@ -6,6 +6,8 @@
 use std::time::{Duration, Instant};
 
 use tracer_dsl::diagnostic::Colour;
+use tracer_dsl::filter::Filter;
+use tracer_dsl::filter::tree::{Node, NodeKind};
 use tracer_dsl::{
     Diagnostics, OptionDef, OptionTable, Probe, Profile, SubCommand, When, filter, option::ValueType,
 };
@@ -185,6 +187,44 @@ fn filters() {
     );
 }
 
+/// The whole language, which has no one spelling to be read back from: whatever is read has its parts in their places.
+#[test]
+fn filters_of_packets_and_fields() {
+    fn in_place(node: &Node, text: &str) {
+        assert!(text.get(node.span.clone()).is_some_and(|part| !part.is_empty()), "{node:?} of {text:?}");
+        match &node.kind {
+            NodeKind::Not(inside) => in_place(inside, text),
+            NodeKind::And(parts) | NodeKind::Or(parts) => {
+                assert!(parts.len() > 1);
+                parts.iter().for_each(|part| in_place(part, text));
+            }
+            NodeKind::Packet(_) | NodeKind::Field(_) | NodeKind::Has(_) => {}
+        }
+    }
+    let seeds = [
+        "tcp dst port (80 or 443) and not host 10.0.0.1 or src net 10.0.0.0/8",
+        "tcp[tcpflags] & (tcp-syn|tcp-fin) != 0 && ip[2:2] - ((ip[0] & 0xf) << 2) > len",
+        "vlan 5 and mpls or ether src 02:42:ac:10:2a:01 or ip6 net fe80::/10",
+        "nft.verdict in {drop, 0x1, \"x y\"} or dev.name =~ \"v*\" and ct.mark & 0xff != 10.0.0.1",
+        "has nft and sk_buff._nfct:~0x7:nf_conn.mark[2] == -1 or portrange 6000-6008 or ip proto \\udp",
+    ];
+    let words = [
+        "(", ")", "[", "]", "not ", "!", "and ", "||", "port ", "net ", "0x", "::", ".", "/", "-", "in {",
+        "=",
+    ];
+    run(5, &seeds, &words, |text| match text.parse::<Filter>() {
+        Ok(filter) => {
+            in_place(&filter.root, text);
+            assert!(!filter.warnings.has_errors());
+            true
+        }
+        Err(found) => {
+            sound(&found, text);
+            false
+        }
+    });
+}
+
 #[test]
 fn profiles() {
     let verdicts = OptionDef::new("nft-verdicts", "", ValueType::list_of(["accept", "drop"]))
@@ -247,6 +287,7 @@ fn depth_ends_without_an_overflow() {
         assert!(Profile::parse("a", &format!("version = 1\nname = 'a'\nx = {deep}"), &table).is_err());
         assert!(deep.parse::<When>().is_err());
         assert!(filter::parse(&deep).is_err());
+        assert!(deep.parse::<Filter>().is_err());
         assert!(deep.parse::<Probe>().is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! Where events go. A [`Sink`] takes events one by one and knows nothing of where they come from, be it the kernel's
 //! rings or a stored trace, so `collect`, `print` and `pcap` share what is here.
 //!
-//! Of our crates this room may use `tracer-event` only. A sink writes to whatever implements [`std::io::Write`]; only
+//! Of our crates this room may use `tracer-event` and, for the interpreter of filters, `tracer-dsl`. A sink writes to whatever implements [`std::io::Write`]; only
 //! [`mod@file`] knows of files, because a trace may be several.
 //!
 //! [`TextSink`] writes what people read, [`JsonSink`] what programs read, [`PcapngSink`] what Wireshark reads; the trace
@@ -11,6 +11,7 @@
 
 mod batch;
 pub mod file;
+pub mod filter;
 mod json;
 pub mod pcapng;
 mod sink;

@@ -1,13 +1,27 @@
-//! Conditions that options express, as a typed tree. A collector's option may select events by a field
+//! The filter language: one grammar for packets, as in pcap-filter(7), and for fields of events. A [`Filter`] is a
+//! text as a typed [`tree`]; it knows no back end and no schema.
+//!
+//! [`Expr`] is what options express: a collector's option may select events by a field
 //! of a section: `nft_verdicts = ["drop"]` means `nft.verdict in {drop}` where nft reports.
 //!
-//! A probe in a profile may have a condition of its own, as a text: `filter = "nft.verdict == drop"`.
+//! A probe in a profile may have a condition of its own, as a text: `filter = "nft.verdict == drop"`. It is read by
+//! the same grammar, and [`parse`] takes of it what can be asked there.
 //!
 //! "Where nft reports" is part of the meaning: such a condition binds exactly the probes whose records
 //! have its field's section, and leaves all others alone. That a field exists, and which number a name
 //! stands for, only the section's schema knows; here a name stays a name.
 
-mod parse;
+mod arith;
+mod conditions;
+mod names;
+mod packet;
+mod read;
+pub mod tree;
+
+#[cfg(test)]
+mod option_tests;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +29,8 @@ use std::str::FromStr;
 use crate::diagnostic::SourceRef;
 use crate::option::Located;
 
-pub use parse::parse;
+pub use conditions::parse;
+pub use read::Filter;
 
 /// A condition on an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,48 +147,6 @@ impl fmt::Display for Expr {
                 let values: Vec<_> = values.iter().map(ToString::to_string).collect();
                 write!(f, "{field} in {{{}}}", values.join(", "))
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::option::{OptionDef, OptionTable, Origin, Setting, SettingValue, Settings, ValueType};
-
-    #[test]
-    fn an_option_that_selects_becomes_a_condition() {
-        let field: FieldPath = "nft.verdict".parse().unwrap();
-        let option = OptionDef::new("nft-verdicts", "", ValueType::List).selects(field.clone());
-        let merge = option.merge;
-        let table = OptionTable::new([option]).unwrap();
-        let word = |word: &str| Located {
-            value: word.to_owned(),
-            source: SourceRef::command_line("nft-verdicts", word),
-        };
-        let source = Some(SourceRef::command_line("nft-verdicts", "drop,0x2,-1"));
-        let setting = Setting {
-            value: SettingValue::Words(vec![word("drop"), word("0x2"), word("-1")]),
-            merge,
-            origin: Origin::CommandLine,
-            source: source.clone(),
-        };
-        let settings: Settings = [("nft-verdicts".to_owned(), setting)].into_iter().collect();
-
-        let conditions = settings.conditions(&table);
-        let values = vec![Value::Name("drop".into()), Value::Number(2), Value::Number(-1)];
-        assert_eq!(conditions, [Expr::In { field, values, span: source }]);
-        assert_eq!(conditions[0].to_string(), "nft.verdict in {drop, 2, -1}");
-        assert!(Settings::default().conditions(&table).is_empty());
-    }
-
-    #[test]
-    fn a_field_has_a_section_and_a_name() {
-        let field: FieldPath = "skb_drop.reason".parse().unwrap();
-        assert_eq!((field.section.as_str(), field.field.as_str()), ("skb_drop", "reason"));
-        assert_eq!(field.to_string(), "skb_drop.reason");
-        for text in ["", "nft", "nft.", ".verdict", "a.b.c", "skb-drop.reason", "1a.b"] {
-            assert_eq!(text.parse::<FieldPath>(), Err(NotAField(text.into())));
         }
     }
 }

@@ -168,6 +168,15 @@ fn trace() -> Vec<OptionDef> {
         OptionDef::new("format", "What is printed", ValueType::choice(["table", "json"]))
             .default("table")
             .on([Stats]),
+        OptionDef::new(
+            "filter",
+            "Only events for which this holds, such as `tcp port 443`; of several, all must hold",
+            ValueType::Filters,
+        )
+        .short('f')
+        .key("filters")
+        .adding()
+        .on([Print, Pcap, Stats]),
         OptionDef::new("no-pager", "Do not show long output page by page", ValueType::Flag)
             .on([Print, Stats]),
         OptionDef::new("top", "Rows of each table", ValueType::Integer { min: 1, max: 1_000_000 })

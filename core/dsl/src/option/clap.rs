@@ -87,6 +87,7 @@ fn placeholder(value: &ValueType) -> &'static str {
         ValueType::Choice(_) => "WORD",
         ValueType::List | ValueType::ListOf(_) => "LIST",
         ValueType::Probes => "PROBE",
+        ValueType::Filters => "EXPR",
     }
 }
 

@@ -206,6 +206,8 @@ pub enum ValueType {
     ListOf(Vec<String>),
     /// Probes, one each time the option is given.
     Probes,
+    /// Filters, one each time the option is given; all must hold.
+    Filters,
 }
 
 impl ValueType {
@@ -221,7 +223,7 @@ impl ValueType {
 
     /// Whether it holds any number of values, which is what an adding option needs.
     pub fn is_list(&self) -> bool {
-        matches!(self, Self::Paths | Self::List | Self::ListOf(_) | Self::Probes)
+        matches!(self, Self::Paths | Self::List | Self::ListOf(_) | Self::Probes | Self::Filters)
     }
 
     /// What it takes, as messages say it.
@@ -237,6 +239,7 @@ impl ValueType {
             Self::Choice(_) => "a word",
             Self::List | Self::ListOf(_) => "a list of words",
             Self::Probes => "a list of probes",
+            Self::Filters => "a list of filters",
         }
     }
 }

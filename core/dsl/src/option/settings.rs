@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{Located, Merge, OptionTable, SettingValue};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceRef};
-use crate::filter::{self, Expr};
+use crate::filter::{self, Expr, Filter};
 use crate::probe::{Probe, ProbeSpec};
 
 /// Typed values by option name, from one place or merged from several.
@@ -210,6 +210,14 @@ impl Settings {
     pub fn probes(&self, name: &str) -> Vec<Located<Probe>> {
         let specs = self.probe_specs(name).iter();
         specs.filter_map(|spec| spec.alternatives.first().cloned()).collect()
+    }
+
+    /// The filters of `name`, all of which must hold; none if it is not given.
+    pub fn filters(&self, name: &str) -> &[Located<Filter>] {
+        match self.value(name) {
+            Some(SettingValue::Filters(filters)) => filters,
+            _ => &[],
+        }
     }
 
     fn value(&self, name: &str) -> Option<&SettingValue> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{Located, OptionDef, SettingValue, ValueType};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceRef};
+use crate::filter::Filter;
 use crate::probe::{self, Probe, ProbeSpec};
 
 /// How an option is called where its value was written.
@@ -57,9 +58,12 @@ pub(crate) fn from_text(
             true => Ok(SettingValue::Choice(value.clone())),
             false => Err(not_allowed(label, value, allowed, source).into()),
         },
-        ValueType::Flag | ValueType::Paths | ValueType::List | ValueType::ListOf(_) | ValueType::Probes => {
-            Err(mismatch(option, label, value, source, "not a single text").into())
-        }
+        ValueType::Flag
+        | ValueType::Paths
+        | ValueType::List
+        | ValueType::ListOf(_)
+        | ValueType::Probes
+        | ValueType::Filters => Err(mismatch(option, label, value, source, "not a single text").into()),
     }
 }
 
@@ -72,8 +76,9 @@ pub(crate) fn from_texts(
     let mut found = Diagnostics::new();
     let mut words = Vec::new();
     let mut probes = Vec::new();
+    let mut filters = Vec::new();
     for text in texts {
-        if option.value != ValueType::Probes && text.value.is_empty() {
+        if !matches!(option.value, ValueType::Probes | ValueType::Filters) && text.value.is_empty() {
             found.push(empty(label, &text.source));
             continue;
         }
@@ -81,6 +86,7 @@ pub(crate) fn from_texts(
             ValueType::ListOf(allowed) if !allowed.contains(&text.value) => {
                 found.push(not_allowed(label, &text.value, allowed, &text.source));
             }
+            ValueType::Filters => filters.extend(found.take(located_filter(text))),
             ValueType::Probes => {
                 probes.extend(found.take(located_probe(text)).map(ProbeSpec::plain));
             }
@@ -89,6 +95,7 @@ pub(crate) fn from_texts(
     }
     let (mut value, more) = match &option.value {
         ValueType::Probes => (SettingValue::Probes(Vec::new()), SettingValue::Probes(probes)),
+        ValueType::Filters => (SettingValue::Filters(Vec::new()), SettingValue::Filters(filters)),
         ValueType::Paths => {
             let paths = words.into_iter().map(|word| word.value.into()).collect();
             (SettingValue::Paths(Vec::new()), SettingValue::Paths(paths))
@@ -105,6 +112,15 @@ pub(crate) fn located_probe(text: Located<String>) -> Result<Located<Probe>, Dia
     match probe::parse(&value) {
         Ok(value) => Ok(Located { value, source }),
         Err(found) => Err(found.rebase(&source)),
+    }
+}
+
+/// The filter that a text says.
+fn located_filter(text: Located<String>) -> Result<Located<Filter>, Diagnostics> {
+    let Located { value, source } = text;
+    match value.parse() {
+        Ok(value) => Ok(Located { value, source }),
+        Err(found) => Err(Diagnostics::rebase(found, &source)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::diagnostic::SourceRef;
+use crate::filter::Filter;
 use crate::probe::ProbeSpec;
 
 /// The value of an option, by its [`ValueType`](super::ValueType).
@@ -30,6 +31,8 @@ pub enum SettingValue {
     Words(Vec<Located<String>>),
     /// Of [`ValueType::Probes`](super::ValueType::Probes).
     Probes(Vec<ProbeSpec>),
+    /// Of [`ValueType::Filters`](super::ValueType::Filters).
+    Filters(Vec<Located<Filter>>),
 }
 
 /// A value and where it was written, for diagnostics that only a later step can make: that this kernel
@@ -57,6 +60,7 @@ impl SettingValue {
         match (self, more) {
             (Self::Words(all), Self::Words(more)) => union(all, more),
             (Self::Paths(all), Self::Paths(more)) => union(all, more),
+            (Self::Filters(all), Self::Filters(more)) => union(all, more),
             (Self::Probes(all), Self::Probes(more)) => {
                 for probe in more {
                     match all.iter_mut().find(|p| p.same_place(&probe)) {
@@ -100,6 +104,9 @@ impl fmt::Display for SettingValue {
             },
             Self::Duration(span) => write!(f, "{span:?}"),
             Self::Words(words) => list(f, &words.iter().map(|w| w.value.clone()).collect::<Vec<_>>()),
+            Self::Filters(filters) => {
+                list(f, &filters.iter().map(|f| f.value.text().to_owned()).collect::<Vec<_>>())
+            }
             Self::Probes(probes) => list(f, &probes.iter().map(ToString::to_string).collect::<Vec<_>>()),
         }
     }
