@@ -91,7 +91,15 @@ pub(crate) fn at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]>
 /// The text before the first NUL, what is not UTF-8 replaced.
 pub(crate) fn until_nul(bytes: &[u8]) -> Cow<'_, str> {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end])
+    lossy(&bytes[..end])
+}
+
+/// A text with what is not UTF-8 replaced. Nearly all is, and looking at it whole is quicker than piece by piece.
+pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::{Field, Kind};
+use crate::{Field, Kind, header::lossy};
 
 /// The value of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(crate) fn decode<'a>(field: &'a Field, section: &'a [u8]) -> Option<Value<'a
         Kind::Int(width) => Value::Int(sign_extended(bytes, *width)),
         Kind::Bytes(_) | Kind::Tail => Value::Bytes(bytes),
         Kind::Str(_) => Value::Str(text(bytes)),
-        Kind::Text => Value::Str(String::from_utf8_lossy(referred(bytes, section)?)),
+        Kind::Text => Value::Str(lossy(referred(bytes, section)?)),
         Kind::Enum { width, signed: true, names } => named(sign_extended(bytes, *width), names),
         Kind::Enum { names, .. } => {
             let number = little_endian(bytes);
@@ -62,9 +62,9 @@ pub(crate) fn decode<'a>(field: &'a Field, section: &'a [u8]) -> Option<Value<'a
 /// A string up to its NUL. One without had no room for all of it, and says so.
 fn text(bytes: &[u8]) -> Cow<'_, str> {
     match bytes.iter().position(|byte| *byte == 0) {
-        Some(end) => String::from_utf8_lossy(&bytes[..end]),
+        Some(end) => lossy(&bytes[..end]),
         None if bytes.is_empty() => Cow::Borrowed(""),
-        None => Cow::Owned(format!("{}…", String::from_utf8_lossy(bytes))),
+        None => Cow::Owned(format!("{}…", lossy(bytes))),
     }
 }
 

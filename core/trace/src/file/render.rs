@@ -170,11 +170,11 @@ enum Piece {
 
 impl Job {
     /// Bytes of text after which it is handed over.
-    const FULL: usize = 128 << 10;
+    const FULL: usize = 256 << 10;
     /// Bytes beyond that which hardly any event's text takes.
     const SPARE: usize = 8 << 10;
     /// Pieces that wait to be written: the text of most blocks.
-    const PIECES: usize = 48;
+    const PIECES: usize = 24;
 
     fn work(self, show: Show, select: Select<'_>, worker: &mut dyn Worker) {
         let Job { state, block, pieces, .. } = self;
