@@ -40,7 +40,8 @@ pub(crate) fn run(settings: &Settings, catalog: &Catalog, table: &OptionTable) -
         (Some(file), true) => format!("printed and written to {}", file.display()),
     };
     summarize(&outcome, &verb, &live);
-    if let Some(packets) = packets {
+    let is_whole = !matches!(outcome.ended, Ended::OutputClosed | Ended::OutputFailed(_));
+    if let Some(packets) = packets.filter(|_| is_whole) {
         live.say(&stored::packets(&packets));
     }
     match outcome {

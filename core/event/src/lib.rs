@@ -34,6 +34,7 @@ mod stacks;
 mod steps;
 mod template;
 pub mod text;
+mod texts;
 mod utc;
 mod value;
 

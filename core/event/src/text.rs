@@ -13,6 +13,7 @@ use std::fmt;
 use crate::stack::Frame;
 use crate::stacks::Stacks;
 use crate::steps::Step;
+use crate::texts::Texts;
 use crate::{Context, Escaped, Event, Loss, ProbeInfo, Section, append, show, utc};
 
 /// Prints an event. Each line ends with a newline; sections that are absent or have nothing to say leave no trace.
@@ -28,27 +29,28 @@ pub fn write(out: &mut dyn fmt::Write, event: &Event<'_>) -> fmt::Result {
     out.write_str(&text)
 }
 
-/// Prints many events of one session. It remembers the stacks that it has printed, in at most 8 MiB, so it must not
-/// outlive what their symbols say: whoever begins with another session takes another renderer.
+/// Prints many events of one session. It remembers the stacks and sections that it has printed, in at most 12 MiB, so it
+/// must not outlive what their symbols say: whoever begins with another session takes another renderer.
 #[derive(Debug)]
 pub struct Renderer {
     stacks: Stacks,
+    texts: Texts,
 }
 
 impl Renderer {
     /// Knows no stack yet.
     pub fn new() -> Renderer {
-        Renderer { stacks: Stacks::new() }
+        Renderer { stacks: Stacks::new(), texts: Texts::default() }
     }
 
     /// Appends an event. Each line ends with a newline; sections that are absent or have nothing to say leave no trace.
     pub fn event(&mut self, out: &mut String, event: &Event<'_>) {
-        push_head(out, event);
+        self.push_head(out, event);
         if !event.record.stack_bytes().is_empty() {
             self.stacks.push(out, event, push_stack);
         }
-        push_packet_line(out, event);
-        push_lines(out, event);
+        self.push_packet_line(out, event);
+        self.push_lines(out, event);
     }
 
     /// Appends a line about a loss, in its place among the events.
@@ -66,27 +68,64 @@ impl Renderer {
         append::decimal(out, cpu);
         out.push_str(if before.is_some() { " before this\n" } else { " after its last event\n" });
     }
+
+    fn push_head(&mut self, out: &mut String, event: &Event<'_>) {
+        let header = event.record.header();
+        push_time(out, header.time, event.context);
+        out.push_str(" [");
+        Escaped(&header.comm()).push(out);
+        out.push_str("] ");
+        append::decimal(out, header.pid);
+        out.push(' ');
+        push_probe(out, event.probe);
+        for index in &event.record.layout().lines().head {
+            self.push_section(out, " ", *index, event);
+        }
+        out.push('\n');
+    }
+
+    fn push_packet_line(&mut self, out: &mut String, event: &Event<'_>) {
+        let mut prefix = "  ";
+        for index in &event.record.layout().lines().packet {
+            if self.push_section(out, prefix, *index, event) {
+                prefix = " ";
+            }
+        }
+        if prefix == " " {
+            out.push('\n');
+        }
+    }
+
+    fn push_lines(&mut self, out: &mut String, event: &Event<'_>) {
+        for index in &event.record.layout().lines().own {
+            if self.push_section(out, "  ", *index, event) {
+                out.push('\n');
+            }
+        }
+    }
+
+    /// Appends the text of a section, if it is present and says something, behind `prefix`.
+    fn push_section(&mut self, out: &mut String, prefix: &str, index: usize, event: &Event<'_>) -> bool {
+        let Some(section) = event.record.section(index) else { return false };
+        let before = out.len();
+        out.push_str(prefix);
+        let start = out.len();
+        let probe = event.record.header().probe;
+        self.texts.push(out, probe, index, &section, |out| {
+            push_steps(out, section.schema().steps(), &section, event.context);
+        });
+        let says = out.len() > start;
+        if !says {
+            out.truncate(before);
+        }
+        says
+    }
 }
 
 impl Default for Renderer {
     fn default() -> Renderer {
         Renderer::new()
     }
-}
-
-fn push_head(out: &mut String, event: &Event<'_>) {
-    let header = event.record.header();
-    push_time(out, header.time, event.context);
-    out.push_str(" [");
-    Escaped(&header.comm()).push(out);
-    out.push_str("] ");
-    append::decimal(out, header.pid);
-    out.push(' ');
-    push_probe(out, event.probe);
-    for index in &event.record.layout().lines().head {
-        push_section(out, " ", *index, event);
-    }
-    out.push('\n');
 }
 
 /// Monotonic nanoseconds, or the wall clock where that is wanted and known.
@@ -120,40 +159,6 @@ fn push_stack(out: &mut String, frames: &[Frame<'_>]) {
         }
         out.push('\n');
     }
-}
-
-fn push_packet_line(out: &mut String, event: &Event<'_>) {
-    let mut prefix = "  ";
-    for index in &event.record.layout().lines().packet {
-        if push_section(out, prefix, *index, event) {
-            prefix = " ";
-        }
-    }
-    if prefix == " " {
-        out.push('\n');
-    }
-}
-
-fn push_lines(out: &mut String, event: &Event<'_>) {
-    for index in &event.record.layout().lines().own {
-        if push_section(out, "  ", *index, event) {
-            out.push('\n');
-        }
-    }
-}
-
-/// Appends the text of a section, if it is present and says something, behind `prefix`.
-fn push_section(out: &mut String, prefix: &str, index: usize, event: &Event<'_>) -> bool {
-    let Some(section) = event.record.section(index) else { return false };
-    let before = out.len();
-    out.push_str(prefix);
-    let start = out.len();
-    push_steps(out, section.schema().steps(), &section, event.context);
-    let says = out.len() > start;
-    if !says {
-        out.truncate(before);
-    }
-    says
 }
 
 fn push_steps(out: &mut String, steps: &[Step], section: &Section<'_>, context: &Context<'_>) {
