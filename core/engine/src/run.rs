@@ -124,6 +124,10 @@ pub fn collect(
         // Programs and trampolines have names of their own now, which stacks go through.
         let mut symbols = symbols;
         symbols.forget();
+        if request.probes.iter().flat_map(|spec| &spec.alternatives).any(|probe| probe.value.stack) {
+            // Now, not when the first event waits for it.
+            let _ = symbols.resolve(0);
+        }
         let flow = Flow::start(request, attached, ring, ledger, symbols, sink)?;
         flow.run(signals, notify).await
     })
