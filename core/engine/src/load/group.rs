@@ -52,6 +52,15 @@ fn same_shape(a: &PlannedProbe<'_>, b: &PlannedProbe<'_>) -> bool {
         && conditions(a) == conditions(b)
 }
 
+/// What became of attaching many at once.
+enum Together {
+    Attached,
+    /// Some of the functions are not to be had: the kernel does not say which.
+    NotThere,
+    /// Not in this way, on this kernel.
+    NotSo,
+}
+
 impl<'a> Loader<'a> {
     /// Attaches a group at once; `false` where this kernel does not, and each of them is to be tried alone.
     pub(super) fn group(&mut self, group: &[&PlannedProbe<'a>]) -> Result<bool, Error> {
@@ -72,23 +81,23 @@ impl<'a> Loader<'a> {
                 0 => {}
                 1 => alone.extend(part),
                 n => match self.together(&part)? {
-                    true => {}
-                    false if self.multi_is_there() => {
+                    Together::Attached => {}
+                    Together::NotThere => {
                         let (a, b) = part.split_at(n / 2);
                         work.extend([b.to_vec(), a.to_vec()]);
                     }
-                    false if self.done.live.is_empty() && alone.is_empty() => return Ok(false),
-                    false => alone.extend(part),
+                    Together::NotSo if self.done.live.is_empty() && alone.is_empty() => return Ok(false),
+                    Together::NotSo => alone.extend(part),
                 },
             }
         }
         for probe in alone {
-            self.probe(probe)?;
+            self.one_of_many(probe)?;
         }
         Ok(true)
     }
 
-    fn together(&mut self, probes: &[&PlannedProbe<'a>]) -> Result<bool, Error> {
+    fn together(&mut self, probes: &[&PlannedProbe<'a>]) -> Result<Together, Error> {
         let way = Way::KprobeMulti;
         for build in way.builds() {
             match self.by(probes, way, *build) {
@@ -106,18 +115,14 @@ impl<'a> Loader<'a> {
                         let live = info.map(|info| probe.live(info, way, vec![], (attachment, index)));
                         self.done.live.extend(live);
                     }
-                    return Ok(true);
+                    return Ok(Together::Attached);
                 }
                 Err(Refusal::Fatal(error)) => return Err(error),
-                Err(Refusal::Way(reason)) => self.last_refusal = Some(reason),
+                Err(Refusal::Place(_)) => return Ok(Together::NotThere),
+                Err(Refusal::Way(_)) => {}
             }
         }
-        Ok(false)
-    }
-
-    /// Whether kprobe.multi was refused for some function rather than altogether.
-    fn multi_is_there(&self) -> bool {
-        self.last_refusal.as_ref().is_some_and(|reason| reason.contains("there is no such place"))
+        Ok(Together::NotSo)
     }
 
     /// Addresses and cookies; a probe's cookie is its place among them, counted from 1.

@@ -16,7 +16,8 @@ use tracer_compose::{
 };
 use tracer_event::{ProbeInfo, Tag, Trim};
 use tracer_kernel::{
-    Link, Map, Place as KernelPlace, Program, Symbols, attach::kprobes_present, host::KernelRelease,
+    AttachError, Link, Map, Place as KernelPlace, Program, Symbols, attach::kprobes_present,
+    host::KernelRelease,
 };
 
 use crate::{
@@ -93,8 +94,8 @@ pub(crate) struct Loader<'a> {
     rings: &'a Map,
     /// Addresses of functions that are attached by them.
     functions: HashMap<String, u64>,
-    /// Why kprobe.multi was refused last.
-    last_refusal: Option<String>,
+    /// Why the last probe that was left out was refused.
+    left_out: Option<Error>,
     done: Outcome,
 }
 
@@ -143,7 +144,7 @@ impl<'a> Loader<'a> {
             maps,
             rings,
             functions: HashMap::new(),
-            last_refusal: None,
+            left_out: None,
             done,
         })
     }
@@ -157,26 +158,29 @@ impl<'a> Loader<'a> {
     /// Loads and attaches everything; what was attached before a failure is detached by dropping.
     pub(crate) fn load(mut self) -> Result<Outcome, Error> {
         let plan = self.plan;
-        let mut refused = None;
         for group in group::groups(&plan.probes) {
             if group.len() > 1 && self.group(&group)? {
                 continue;
             }
             for probe in group {
-                match self.probe(probe) {
-                    Ok(()) => {}
-                    // Many others are a trace nevertheless.
-                    Err(error @ Error::Attach { .. }) if !self.strict && plan.probes.len() > 1 => {
-                        self.done.left_out.push(error.to_string());
-                        refused = Some(error);
-                    }
-                    Err(error) => return Err(error),
-                }
+                self.one_of_many(probe)?;
             }
         }
-        match refused {
+        match self.left_out {
             Some(error) if self.done.live.is_empty() => Err(error),
             _ => Ok(self.done),
+        }
+    }
+
+    /// Attaches a probe, or leaves it out: the others are a trace nevertheless.
+    fn one_of_many(&mut self, probe: &PlannedProbe<'a>) -> Result<(), Error> {
+        match self.probe(probe) {
+            Err(error @ Error::Attach { .. }) if !self.strict && self.plan.probes.len() > 1 => {
+                self.done.left_out.push(error.to_string());
+                self.left_out = Some(error);
+                Ok(())
+            }
+            other => other,
         }
     }
 
@@ -198,7 +202,7 @@ impl<'a> Loader<'a> {
                         return Ok(());
                     }
                     Err(Refusal::Fatal(error)) => return Err(error),
-                    Err(Refusal::Way(reason)) => {
+                    Err(Refusal::Way(reason) | Refusal::Place(reason)) => {
                         let name = format!("{way} ({build})");
                         // The same answer twice says nothing new.
                         if refused.last().is_none_or(|(_, last)| *last != reason) {
@@ -228,7 +232,9 @@ impl<'a> Loader<'a> {
                 match self.programs(&[probe], *way, *build) {
                     Ok(_) => return Ok((Some(*way), refused)),
                     Err(Refusal::Fatal(error)) => return Err(error),
-                    Err(Refusal::Way(reason)) => refused.push((format!("{way} ({build})"), reason)),
+                    Err(Refusal::Way(reason) | Refusal::Place(reason)) => {
+                        refused.push((format!("{way} ({build})"), reason));
+                    }
                 }
             }
         }
@@ -357,7 +363,10 @@ impl<'a> Loader<'a> {
                 Link::kprobe_multi(program, &places, false)
             }
         };
-        link.map_err(|e| Refusal::Way(e.to_string()))
+        link.map_err(|e| match e {
+            AttachError::NotFound { .. } => Refusal::Place(e.to_string()),
+            other => Refusal::Way(other.to_string()),
+        })
     }
 }
 

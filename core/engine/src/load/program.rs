@@ -14,6 +14,8 @@ use crate::{error::Error, plan::PlannedProbe, request::Way};
 pub(super) enum Refusal {
     /// This way of attaching does not work; another may.
     Way(String),
+    /// It works, but not at this place, or at one of these.
+    Place(String),
     /// No way will.
     Fatal(Error),
 }
