@@ -88,7 +88,7 @@ impl Width {
     }
 }
 
-/// Two-operand arithmetic, 64 bits wide.
+/// Two-operand arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the instruction set's")]
 pub enum Alu {
@@ -101,10 +101,15 @@ pub enum Alu {
     And = 0x50,
     Lsh = 0x60,
     Rsh = 0x70,
+    /// Unsigned.
+    Mod = 0x90,
+    Xor = 0xa0,
     Mov = 0xb0,
+    /// Signed.
+    Arsh = 0xc0,
 }
 
-/// Conditions of 64-bit jumps.
+/// Conditions of 64-bit jumps; unsigned where they do not begin with an S.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the instruction set's")]
 pub enum Cond {
@@ -112,9 +117,14 @@ pub enum Cond {
     Gt = 0x20,
     Ge = 0x30,
     Ne = 0x50,
+    /// Any bit of both is set.
+    Set = 0x40,
     Sgt = 0x60,
+    Sge = 0x70,
     Lt = 0xa0,
     Le = 0xb0,
+    Slt = 0xc0,
+    Sle = 0xd0,
 }
 
 /// A place in the code; created first, put down once, jumped to from anywhere.
@@ -167,12 +177,39 @@ impl Assembler {
         self.insns.push(insn);
     }
 
-    /// `dst op= imm`.
+    /// `dst op= imm`, 32 bits wide: the upper half becomes 0.
+    pub fn alu32(&mut self, op: Alu, dst: u8, imm: i32) {
+        self.emit(0x04 | op as u8, dst, 0, 0, imm);
+    }
+
+    /// `dst op= src`, 32 bits wide: the upper half becomes 0.
+    pub fn alu32_reg(&mut self, op: Alu, dst: u8, src: u8) {
+        self.emit(0x0c | op as u8, dst, src, 0, 0);
+    }
+
+    /// `dst = -dst`, 32 bits wide: the upper half becomes 0.
+    pub fn negate32(&mut self, dst: u8) {
+        self.emit(0x84, dst, 0, 0, 0);
+    }
+
+    /// From network order to the host's, or back; what is beyond the width becomes 0. Of one byte, nothing.
+    pub fn swap_be(&mut self, width: Width, dst: u8) {
+        // `BPF_ALU | BPF_END | BPF_TO_BE`.
+        let bits = match width {
+            Width::B1 => return,
+            Width::B2 => 16,
+            Width::B4 => 32,
+            Width::B8 => 64,
+        };
+        self.emit(0xdc, dst, 0, 0, bits);
+    }
+
+    /// `dst op= imm`, 64 bits wide.
     pub fn alu(&mut self, op: Alu, dst: u8, imm: i32) {
         self.emit(0x07 | op as u8, dst, 0, 0, imm);
     }
 
-    /// `dst op= src`.
+    /// `dst op= src`, 64 bits wide.
     pub fn alu_reg(&mut self, op: Alu, dst: u8, src: u8) {
         self.emit(0x0f | op as u8, dst, src, 0, 0);
     }

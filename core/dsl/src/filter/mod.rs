@@ -12,9 +12,13 @@
 //! stands for, only the section's schema knows; here a name stays a name.
 
 mod arith;
+pub mod bytes;
+mod class;
 mod conditions;
+mod header;
 mod names;
 mod packet;
+mod part;
 mod read;
 pub mod tree;
 
@@ -29,7 +33,10 @@ use std::str::FromStr;
 use crate::diagnostic::SourceRef;
 use crate::option::Located;
 
+pub use class::{Class, Operand};
 pub use conditions::parse;
+pub use header::HeaderField;
+pub use part::Part;
 pub use read::Filter;
 
 /// A condition on an event.

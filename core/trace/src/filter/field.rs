@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 
 use tracer_dsl::Diagnostic;
-use tracer_dsl::filter::Filter;
-use tracer_dsl::filter::tree::{Comparison, Literal, LiteralKind, Order};
-use tracer_event::{Event, Field, Kind, Session, Show, Tag, Value};
+use tracer_dsl::filter::tree::{Comparison, Order};
+use tracer_dsl::filter::{Class, Filter, HeaderField, Operand};
+use tracer_event::{Event, Field, Session, Tag, Value};
 
 use super::glob::is_like;
 
@@ -25,97 +25,28 @@ enum Source {
     Section { section: String, field: String },
 }
 
-/// What every event has.
-#[derive(Debug, Clone, Copy)]
-enum HeaderField {
-    Time,
-    Cpu,
-    Probe,
-    Type,
-    Way,
-    Comm,
-    Pid,
-    Tgid,
-}
-
-const HEADER: [(&str, HeaderField); 9] = [
-    ("event.time", HeaderField::Time),
-    ("event.cpu", HeaderField::Cpu),
-    ("event.probe", HeaderField::Probe),
-    ("probe.name", HeaderField::Probe),
-    ("probe.type", HeaderField::Type),
-    ("probe.way", HeaderField::Way),
-    ("task.comm", HeaderField::Comm),
-    ("task.pid", HeaderField::Pid),
-    ("task.tgid", HeaderField::Tgid),
-];
-
-#[derive(Debug, Clone)]
-enum Operand {
-    Number(i128),
-    Text(String),
-    Bytes(Vec<u8>),
-}
-
-/// What the values of a field are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Class {
-    /// Numbers from the one to the other.
-    Number(i128, i128),
-    Text,
-    Enum(Vec<String>),
-    Ipv4,
-    Ipv6,
-    Mac,
-    /// What cannot be compared: bytes that mean nothing by themselves, a packet.
-    Opaque,
-}
-
 impl FieldTest {
     pub(super) fn new(
         filter: &Filter,
         comparison: &Comparison,
         session: &Session,
     ) -> Result<FieldTest, Box<Diagnostic>> {
-        let Comparison { path, mask, order, values } = comparison;
-        let place = filter.at(path.span.clone());
-        let (source, class) = match path.field() {
+        let place = filter.at(comparison.path.span.clone());
+        let (source, class) = match comparison.path.field() {
             None => return Err(kernel(filter, comparison)),
             Some((section, field)) => resolve(section, field, session).map_err(|found| match found {
                 Unresolved::Kernel => kernel(filter, comparison),
-                Unresolved::Unknown(found) => Box::new(found.at(place.clone())),
+                Unresolved::Unknown(found) => Box::new(found.at(place)),
             })?,
         };
-        let text = place.fragment();
-        if class == Class::Opaque {
-            let found = Diagnostic::error(format!("`{text}` cannot be compared")).at(place);
-            return Err(found
-                .because("it is packet data or plain bytes")
-                .hint("packets are asked as in pcap-filter(7): `tcp port 80`, `ip[8] < 5`")
-                .into());
-        }
-        if mask.is_some() && !matches!(class, Class::Number(..) | Class::Enum(_)) {
-            let found = Diagnostic::error(format!("`{text}` takes no mask")).at(place);
-            return Err(found.because(format!("it is {}", class.noun())).into());
-        }
-        let operands = values.iter().map(|value| {
-            class.operand(value, *order, mask.is_some()).map_err(|found| {
-                let found = found.at(filter.at(value.span.clone()));
-                Box::new(found.because(format!(
-                    "`{text}` is {}, compared with `{}`",
-                    class.noun(),
-                    order.sign()
-                )))
-            })
-        });
-        let operands = operands.collect::<Result<Vec<Operand>, _>>()?;
-        Ok(FieldTest { source, mask: *mask, order: *order, operands })
+        let operands = class.operands(filter, comparison)?;
+        Ok(FieldTest { source, mask: comparison.mask, order: comparison.order, operands })
     }
 
     /// False where the field is absent.
     pub(super) fn holds(&self, event: &Event<'_>) -> bool {
         let value = match &self.source {
-            Source::Header(field) => field.value(event),
+            Source::Header(field) => header(*field, event),
             Source::Section { section, field } => {
                 event.record.section_named(section).and_then(|section| section.field(field))
             }
@@ -173,35 +104,24 @@ fn text<'v>(value: &'v Value<'_>) -> Option<&'v str> {
     }
 }
 
-impl HeaderField {
-    fn class(self) -> Class {
-        match self {
-            HeaderField::Time => Class::Number(0, u64::MAX.into()),
-            HeaderField::Cpu => Class::Number(0, u16::MAX.into()),
-            HeaderField::Pid | HeaderField::Tgid => Class::Number(0, u32::MAX.into()),
-            HeaderField::Probe | HeaderField::Type | HeaderField::Way | HeaderField::Comm => Class::Text,
-        }
-    }
-
-    fn value<'e>(self, event: &'e Event<'_>) -> Option<Value<'e>> {
-        let header = event.record.header();
-        Some(match self {
-            HeaderField::Time => Value::Uint(header.time),
-            HeaderField::Cpu => Value::Uint(header.cpu.into()),
-            HeaderField::Pid => Value::Uint(header.pid.into()),
-            HeaderField::Tgid => Value::Uint(header.tgid.into()),
-            HeaderField::Probe => Value::Str(Cow::Borrowed(&event.probe.name)),
-            HeaderField::Way => Value::Str(Cow::Borrowed(&event.probe.way)),
-            HeaderField::Comm => Value::Str(header.comm()),
-            HeaderField::Type => Value::Str(Cow::Borrowed(match event.probe.tag {
-                Tag::Kprobe => "kprobe",
-                Tag::Kretprobe => "kretprobe",
-                Tag::RawTracepoint => "raw_tracepoint",
-                Tag::Fentry => "fentry",
-                Tag::Fexit => "fexit",
-            })),
-        })
-    }
+fn header<'e>(field: HeaderField, event: &'e Event<'_>) -> Option<Value<'e>> {
+    let header = event.record.header();
+    Some(match field {
+        HeaderField::Time => Value::Uint(header.time),
+        HeaderField::Cpu => Value::Uint(header.cpu.into()),
+        HeaderField::Pid => Value::Uint(header.pid.into()),
+        HeaderField::Tgid => Value::Uint(header.tgid.into()),
+        HeaderField::Probe => Value::Str(Cow::Borrowed(&event.probe.name)),
+        HeaderField::Way => Value::Str(Cow::Borrowed(&event.probe.way)),
+        HeaderField::Comm => Value::Str(header.comm()),
+        HeaderField::Type => Value::Str(Cow::Borrowed(match event.probe.tag {
+            Tag::Kprobe => "kprobe",
+            Tag::Kretprobe => "kretprobe",
+            Tag::RawTracepoint => "raw_tracepoint",
+            Tag::Fentry => "fentry",
+            Tag::Fexit => "fexit",
+        })),
+    })
 }
 
 enum Unresolved {
@@ -221,8 +141,8 @@ const KERNEL: [&str; 8] =
 
 fn resolve(section: &str, field: &str, session: &Session) -> Result<(Source, Class), Unresolved> {
     let name = format!("{section}.{field}");
-    if let Some((_, header)) = HEADER.iter().find(|(known, _)| *known == name) {
-        return Ok((Source::Header(*header), header.class()));
+    if let Some(header) = HeaderField::named(section, field) {
+        return Ok((Source::Header(header), header.class()));
     }
     let schemas =
         || session.probes.iter().flat_map(|probe| probe.layout.sections()).map(|placed| &placed.schema);
@@ -239,8 +159,7 @@ fn resolve(section: &str, field: &str, session: &Session) -> Result<(Source, Cla
         names.dedup();
         names.into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
-    let in_header: Vec<&str> =
-        HEADER.iter().map(|(known, _)| *known).filter(|k| k.split('.').next() == Some(section)).collect();
+    let in_header = HeaderField::names_of(section);
     if !in_header.is_empty() && of_section.is_empty() {
         return Err(Diagnostic::unknown("field", &name, in_header).into());
     }
@@ -256,7 +175,7 @@ fn resolve(section: &str, field: &str, session: &Session) -> Result<(Source, Cla
     if KERNEL.contains(&section) {
         return Err(Unresolved::Kernel);
     }
-    let known = sorted(schemas().map(|schema| schema.section()).chain(["event", "probe", "task"]).collect());
+    let known = sorted(schemas().map(|schema| schema.section()).chain(HeaderField::SECTIONS).collect());
     Err(Diagnostic::unknown("section", section, known.iter().map(String::as_str)).into())
 }
 
@@ -265,90 +184,4 @@ fn kernel(filter: &Filter, comparison: &Comparison) -> Box<Diagnostic> {
     let found = found.at(filter.at(comparison.path.span.clone()));
     let found = found.because("a trace has the sections that were collected, and nothing else");
     found.hint("`tracer schema FILE` lists its fields: `dev.name`, `skb.orig_len`, ...").into()
-}
-
-impl Class {
-    fn of(field: &Field) -> Class {
-        match (&field.kind, field.show) {
-            (_, Show::Packet | Show::Strings) | (Kind::Tail, _) => Class::Opaque,
-            (_, Show::Ipv4) => Class::Ipv4,
-            (_, Show::Ipv6) => Class::Ipv6,
-            (_, Show::Mac) => Class::Mac,
-            (Kind::Bytes(_), _) => Class::Opaque,
-            (Kind::Str(_) | Kind::Text, _) => Class::Text,
-            (Kind::Uint(width), _) => Class::Number(0, (1 << (8 * u32::from(*width))) - 1),
-            (Kind::Int(width), _) => {
-                let half = 1 << (8 * u32::from(*width) - 1);
-                Class::Number(-half, half - 1)
-            }
-            (Kind::Enum { names, .. }, _) => {
-                Class::Enum(names.iter().map(|(_, name)| name.clone()).collect())
-            }
-        }
-    }
-
-    fn join(self, other: Class) -> Class {
-        match (self, other) {
-            (Class::Enum(mut names), Class::Enum(more)) => {
-                names.extend(more);
-                Class::Enum(names)
-            }
-            (Class::Number(a, b), Class::Number(c, d)) => Class::Number(a.min(c), b.max(d)),
-            (this, _) => this,
-        }
-    }
-
-    fn noun(&self) -> &'static str {
-        match self {
-            Class::Number(..) => "a number",
-            Class::Text => "a text",
-            Class::Enum(_) => "a number with names",
-            Class::Ipv4 => "an IPv4 address",
-            Class::Ipv6 => "an IPv6 address",
-            Class::Mac => "an Ethernet address",
-            Class::Opaque => "plain bytes",
-        }
-    }
-
-    fn operand(&self, literal: &Literal, order: Order, masked: bool) -> Result<Operand, Box<Diagnostic>> {
-        let equality = matches!(order, Order::Equal | Order::Unequal | Order::In);
-        match (self, &literal.kind) {
-            (Class::Number(least, most), LiteralKind::Number(number)) if order != Order::Like => {
-                if !masked && !(least..=most).contains(&number) {
-                    let found = Diagnostic::error(format!("{number} is no value of this field"));
-                    return Err(found.hint(format!("its values are {least} to {most}")).into());
-                }
-                Ok(Operand::Number(*number))
-            }
-            (Class::Enum(_), LiteralKind::Number(number)) if order != Order::Like => Ok(Operand::Number(*number)),
-            (Class::Enum(_), LiteralKind::Name(pattern)) if order == Order::Like && !masked => {
-                Ok(Operand::Text(pattern.clone()))
-            }
-            (Class::Enum(names), LiteralKind::Name(name)) if equality && !masked => {
-                if names.contains(name) {
-                    return Ok(Operand::Text(name.clone()));
-                }
-                let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
-                names.sort_unstable();
-                names.dedup();
-                Err(Diagnostic::unknown("name of a value", name, names).into())
-            }
-            (Class::Text, LiteralKind::Name(text)) if equality || order == Order::Like => {
-                Ok(Operand::Text(text.clone()))
-            }
-            (Class::Ipv4, LiteralKind::Ipv4(address)) if equality => {
-                Ok(Operand::Bytes(address.octets().to_vec()))
-            }
-            (Class::Ipv6, LiteralKind::Ipv6(address)) if equality => {
-                Ok(Operand::Bytes(address.octets().to_vec()))
-            }
-            (Class::Mac, LiteralKind::Mac(address)) if equality => Ok(Operand::Bytes(address.to_vec())),
-            (class, _) => Err(Box::new(Diagnostic::error("this comparison does not fit its field").hint(match class {
-                Class::Number(..) => "numbers take `==`, `!=`, `<`, `<=`, `>`, `>=`, `in` and a number",
-                Class::Text => "texts take `==`, `!=`, `in` and `=~` and a text, in quotes where it looks like anything else",
-                Class::Enum(_) => "its names take `==`, `!=`, `in` and `=~`; its numbers take `<` and the like too",
-                _ => "addresses take `==`, `!=` and `in`, and an address of the same kind",
-            }))),
-        }
-    }
 }

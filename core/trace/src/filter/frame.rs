@@ -4,10 +4,8 @@
 
 use tracer_dsl::Diagnostic;
 use tracer_dsl::filter::Filter;
+use tracer_dsl::filter::bytes::Test;
 use tracer_event::packet::{Capture, ETHERNET, RAW};
-
-use super::compile;
-use super::test::Test;
 
 /// Bytes of an Ethernet header.
 const HEADER: usize = 14;
@@ -24,8 +22,7 @@ impl PacketFilter {
     /// A part that is about the event, with its place in the filter's text; and what cannot be asked in its place, such
     /// as a VLAN tag behind an MPLS label.
     pub fn new(filter: &Filter) -> Result<PacketFilter, Box<Diagnostic>> {
-        let mut state = compile::State::new(filter);
-        Ok(PacketFilter(state.node(&filter.root)?))
+        filter.packet().map(PacketFilter)
     }
 
     /// Whether a packet matches. One of another link type than Ethernet or raw IP does not.
@@ -36,7 +33,7 @@ impl PacketFilter {
 
 /// A sub-expression that reads beyond the data is false as a whole.
 pub(super) fn holds(test: &Test, capture: &Capture<'_>) -> bool {
-    Frame::new(capture).is_some_and(|frame| test.holds(&frame).unwrap_or(false))
+    Frame::new(capture).is_some_and(|frame| frame.holds(test).unwrap_or(false))
 }
 
 /// A test read beyond the data.

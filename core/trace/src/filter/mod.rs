@@ -5,12 +5,11 @@
 //! A part of a filter that is about the packet only is one *packet sub-expression*, as large as it gets. Where it reads
 //! beyond the data it is false as a whole, also under `not`: so does libpcap's program end.
 
-mod compile;
 mod event;
 mod field;
 mod frame;
 mod glob;
-mod test;
+mod run;
 
 #[cfg(test)]
 mod tests;

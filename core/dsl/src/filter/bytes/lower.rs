@@ -4,11 +4,10 @@
 
 use std::ops::Range;
 
-use tracer_dsl::Diagnostic;
-use tracer_dsl::filter::Filter;
-use tracer_dsl::filter::tree::{Arith, Direction, Node, NodeKind, Order, Primitive, Protocol};
-
-use super::test::{Load, Number, Test};
+use super::{Load, Number, Test};
+use crate::diagnostic::Diagnostic;
+use crate::filter::read::Filter;
+use crate::filter::tree::{Arith, Direction, Node, NodeKind, Order, Primitive, Protocol};
 
 const IP: u16 = 0x0800;
 const ARP: u16 = 0x0806;
@@ -25,7 +24,7 @@ const ICMP6: u8 = 58;
 const FRAGMENT: u8 = 44;
 
 /// Where the next primitive looks.
-pub(super) struct State<'a> {
+pub(in crate::filter) struct State<'a> {
     filter: &'a Filter,
     /// The EtherType's place.
     kind: usize,
@@ -38,12 +37,12 @@ pub(super) struct State<'a> {
 type Compiled<T> = Result<T, Box<Diagnostic>>;
 
 impl<'a> State<'a> {
-    pub(super) fn new(filter: &'a Filter) -> State<'a> {
+    pub(in crate::filter) fn new(filter: &'a Filter) -> State<'a> {
         State { filter, kind: 12, payload: 14, labels: 0 }
     }
 
     /// A whole sub-expression.
-    pub(super) fn node(&mut self, node: &Node) -> Compiled<Test> {
+    pub(in crate::filter) fn node(&mut self, node: &Node) -> Compiled<Test> {
         Ok(match &node.kind {
             NodeKind::Not(inside) => Test::Not(Box::new(self.node(inside)?)),
             NodeKind::And(parts) => Test::All(self.nodes(parts)?),
