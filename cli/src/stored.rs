@@ -10,6 +10,7 @@ use std::{
 
 use tracer_dsl::{
     Diagnostic, Diagnostics,
+    filter::on_devices,
     option::{Located, Settings, SubCommand, TRACE},
     probe::{Probe, ProbeKind, ProbeSpec},
 };
@@ -243,7 +244,8 @@ fn open(settings: &Settings) -> Result<Trace, Error> {
 fn filters(trace: &Trace, settings: &Settings) -> Result<Vec<EventFilter>, Error> {
     let mut found = Diagnostics::new();
     let mut filters = Vec::new();
-    for Located { value, source } in settings.filters("filter") {
+    let devices = found.take(on_devices(settings.words("interface"))).flatten();
+    for Located { value, source } in settings.filters("filter").iter().chain(&devices) {
         if !value.warnings.is_empty() {
             warn_of(&value.warnings.clone().rebase(source));
         }

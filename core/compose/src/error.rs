@@ -96,6 +96,9 @@ pub enum ComposeError {
     /// Too many or too large sections.
     #[error("the sections do not fit a record: {0}")]
     Layout(String),
+    /// A filter that is too large to be asked in the kernel.
+    #[error("the filter: {0}")]
+    Filter(String),
     /// The generator's own mistake.
     #[error("code generation: {0}")]
     Assemble(#[from] AssembleError),

@@ -81,7 +81,7 @@ impl Reader {
 }
 
 /// A function that gives one field of a section.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accessor {
     /// The C function.
     pub function: String,
@@ -91,6 +91,8 @@ pub struct Accessor {
     pub section: String,
     /// The field.
     pub field: String,
+    /// Bytes of the value: 8 of a number, or those of an array.
+    pub size: u32,
 }
 
 /// A struct of arguments, member by member.
@@ -228,9 +230,17 @@ impl Fragment {
             }
         }
         for a in &self.accessors {
-            let fields = self.schema(&a.section).map(|s| s.fields());
-            if !fields.is_some_and(|f| f.iter().any(|f| f.name == a.field)) {
+            let Some(field) = self.schema(&a.section).and_then(|schema| schema.field(&a.field)) else {
                 return missing("field", &format!("{}.{}", a.section, a.field));
+            };
+            let size = match field.kind {
+                FieldKind::Str(len) | FieldKind::Bytes(len) => len,
+                FieldKind::Text => a.size,
+                _ => 8,
+            };
+            if a.size != size {
+                let reason = format!("its value takes {} bytes; one of this field takes {size}", a.size);
+                return Err(FragmentError::Signature { function: a.function.clone(), reason });
             }
         }
         for field in self.manifest.options.iter().filter_map(|o| o.selects.as_ref()) {
@@ -281,9 +291,14 @@ fn accessor(btf: &Btf, func: u32, name: &str) -> Result<Accessor, FragmentError>
         let reason = "an accessor is named after a section and one of its fields".to_owned();
         return Err(FragmentError::Signature { function, reason });
     };
-    let [args, _value] = params(btf, func)?;
+    let [args, value] = params(btf, func)?;
     let wants = wants(btf, args, &function)?;
-    Ok(Accessor { function, wants, section: section.to_owned(), field: field.to_owned() })
+    let pointer = btf.ty(btf.resolve(value)).ok().filter(|ty| ty.kind() == Kind::Ptr);
+    let Some(size) = pointer.and_then(|ty| btf.size_of(ty.target()?)) else {
+        let reason = "its second parameter must be a pointer to the value".to_owned();
+        return Err(FragmentError::Signature { function, reason });
+    };
+    Ok(Accessor { function, wants, section: section.to_owned(), field: field.to_owned(), size })
 }
 
 /// The types of a function's two parameters.

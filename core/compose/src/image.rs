@@ -6,7 +6,7 @@ use tracer_bpf::{Insn, btf::Builder, btf::Moved};
 use tracer_event::Layout;
 
 use crate::{
-    driver::{self, Driver, Inlined},
+    driver::{self, Callee, Driver, Function, Inlined},
     error::ComposeError,
     link::{Func, MapSpec},
     shape::{MapRef, Shape},
@@ -86,11 +86,17 @@ pub fn compose(shape: &Shape<'_>) -> Result<Image, ComposeError> {
     for inlined in &driver.inlined {
         linker.tell_of(shape, inlined);
     }
+    let generated: Vec<usize> =
+        driver.functions.iter().map(|function| linker.place_generated(function)).collect();
     for call in &driver.calls {
-        let linked = shape.fragments[call.fragment];
-        let func = linked.funcs.get(&call.function);
-        let func = func.ok_or_else(|| ComposeError::NotLinked(call.function.clone()))?;
-        let start = linker.place(shape, call.fragment, &call.function, func);
+        let start = match &call.callee {
+            Callee::Generated(index) => generated[*index],
+            Callee::Fragment { fragment, function } => {
+                let func = shape.fragments[*fragment].funcs.get(function);
+                let func = func.ok_or_else(|| ComposeError::NotLinked(function.clone()))?;
+                linker.place(shape, *fragment, function, func)
+            }
+        };
         let distance = i64::try_from(start).unwrap_or(0) - i64::try_from(call.at).unwrap_or(0) - 1;
         linker.image.insns[call.at].imm = i32::try_from(distance).unwrap_or(i32::MAX);
     }
@@ -174,6 +180,22 @@ impl Linker {
         self.image.line_info.extend(lines);
         let collector = Some(linked.collector.clone());
         self.image.places.push(Placed { start: *at, collector, name: function.clone() });
+    }
+
+    /// Puts a generated function behind what is there.
+    fn place_generated(&mut self, function: &Function) -> usize {
+        let start = self.image.insns.len();
+        let at = u32::try_from(start).unwrap_or(u32::MAX);
+        let (int, pointer) = (self.btf.int("int", 4, true), self.btf.ptr(0));
+        let number = self.btf.int("unsigned long", 8, false);
+        let params = [("block", pointer), ("used", number)];
+        let ty = self.btf.func("tracer_filter", int, &params, false);
+        self.image.func_info.push([at, ty]);
+        let (file, text) = (self.btf.str("tracer"), self.btf.str(&format!("tracer: {}", function.name)));
+        self.image.line_info.push([at, file, text, 1 << 10]);
+        self.image.insns.extend_from_slice(&function.insns);
+        self.image.places.push(Placed { start, collector: None, name: function.name.clone() });
+        start
     }
 
     /// Where a function stands; put there when it is needed first.

@@ -16,6 +16,7 @@ mod arguments;
 mod catalog;
 mod driver;
 mod error;
+pub mod filter;
 mod fragment;
 mod image;
 mod kernel_enum;
@@ -38,6 +39,5 @@ pub use manifest::{
 };
 pub use registry::Embedded;
 pub use shape::{
-    Attach, BoundReader, CALLS, COUNTERS, Condition, Guard, MapRef, ReturnValue, Role, SLOT_HEADER,
-    STACK_BYTES, Shape, counter,
+    Attach, BoundReader, CALLS, COUNTERS, Guard, MapRef, ReturnValue, Role, STACK_BYTES, Shape, counter,
 };

@@ -13,7 +13,7 @@ use crate::{
     error::Error,
     ledger::Ledger,
     load::Loader,
-    plan::{Plan, PlannedCondition, PlannedProbe},
+    plan::{Plan, PlannedProbe},
     request::{Request, Way},
     source::rings,
     types::Types,
@@ -125,13 +125,6 @@ fn words(plan: &Plan<'_>, probe: &PlannedProbe<'_>, more: usize) -> ExplainedPro
     let returns = probe.returns.iter().map(|schema| schema.section().to_owned());
     let idle = plan.collectors[..plan.reporting].iter().enumerate();
     let idle = idle.filter(|(index, _)| probe.readers.iter().all(|(reader, _)| reader != index));
-    let all = |all: &Vec<PlannedCondition<'_>>| -> String {
-        let one = |c: &PlannedCondition<'_>| {
-            let values: Vec<String> = c.values.iter().map(|value| plan.value_name(c, *value)).collect();
-            format!("{}.{} in {{{}}}", c.accessor.section, c.accessor.field, values.join(", "))
-        };
-        all.iter().map(one).collect::<Vec<_>>().join(" and ")
-    };
     let ways = if kprobes_present() {
         probe.ways.iter().map(ToString::to_string).collect()
     } else {
@@ -145,7 +138,7 @@ fn words(plan: &Plan<'_>, probe: &PlannedProbe<'_>, more: usize) -> ExplainedPro
         refused: Vec::new(),
         sections: readers.chain(returns).collect(),
         idle: idle.map(|(_, fragment)| fragment.manifest.name.clone()).collect(),
-        conditions: probe.conditions.iter().filter(|c| !c.is_empty()).map(all).collect(),
+        conditions: probe.asked.words(),
         more,
     }
 }

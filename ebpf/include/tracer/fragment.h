@@ -33,7 +33,10 @@
  *
  *	ACCESSOR(my, mark, struct my_args *args, __u64 *value)
  *
- * It stores the value and returns PRESENT_VALUE, or returns ABSENT.
+ * It stores the value and returns PRESENT_VALUE, or returns ABSENT. A field that is an array of characters has an accessor
+ * with a pointer to such an array:
+ *
+ *	ACCESSOR(my, name, struct my_args *args, char (*value)[16])
  *
  * Every fragment is compiled twice: with probe reads, which work everywhere, and (TRACER_DIRECT)
  * with direct loads, for probes whose arguments the verifier knows by type. Two macros hide that:

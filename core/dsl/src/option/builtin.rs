@@ -8,6 +8,12 @@ const RING_MIN: u64 = 4 << 10;
 /// A ring's size is a power of two in a `u32` (`max_entries`), so this is the greatest there is.
 const RING_MAX: u64 = 2 << 30;
 
+/// The option that says where to trace.
+pub(crate) const PROBE: &str = "probe";
+
+/// The option that says which events.
+pub(crate) const FILTER: &str = "filter";
+
 /// The options that are there without any collector.
 pub fn builtin() -> Vec<OptionDef> {
     global().into_iter().chain(collect()).chain(trace()).collect()
@@ -39,7 +45,7 @@ fn collect() -> [OptionDef; 16] {
         .adding()
         .on(collect),
         OptionDef::new(
-            "probe",
+            PROBE,
             "Where to trace, [TYPE:]TARGET[/OPTION...]; may be given several times",
             ValueType::Probes,
         )
@@ -149,7 +155,7 @@ fn trace() -> Vec<OptionDef> {
             .positional()
             .on([Print, Pcap, Stats, Schema]),
         OptionDef::new(
-            "probe",
+            PROBE,
             "Write the packets seen at this probe, [TYPE:]TARGET; by default at all",
             ValueType::Probes,
         )
@@ -169,14 +175,33 @@ fn trace() -> Vec<OptionDef> {
             .default("table")
             .on([Stats]),
         OptionDef::new(
-            "filter",
+            FILTER,
             "Only events for which this holds, such as `tcp port 443`; of several, all must hold",
             ValueType::Filters,
         )
         .short('f')
         .key("filters")
         .adding()
-        .on([Print, Pcap, Stats]),
+        .on([Collect, Print, Pcap, Stats]),
+        OptionDef::new(
+            "interface",
+            "Only packets at this network device; * stands for any characters; may be given several times",
+            ValueType::List,
+        )
+        .short('i')
+        .value_name("DEV")
+        .adding()
+        .command_line_only()
+        .on([Collect, Print, Pcap, Stats]),
+        OptionDef::new(
+            "netns",
+            "Only packets in this network namespace: a name of `ip netns`, a process, or a file",
+            ValueType::List,
+        )
+        .value_name("NAME|PID|PATH")
+        .adding()
+        .command_line_only()
+        .on([Collect]),
         OptionDef::new("no-pager", "Do not show long output page by page", ValueType::Flag)
             .on([Print, Stats]),
         OptionDef::new("top", "Rows of each table", ValueType::Integer { min: 1, max: 1_000_000 })

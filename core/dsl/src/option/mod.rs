@@ -17,7 +17,10 @@ pub use settings::{Origin, Setting, Settings};
 pub use table::OptionTable;
 pub use value::{Located, SettingValue};
 
-pub(crate) use text::{Label, check_integer, check_size, from_text, from_texts, located_probe};
+pub(crate) use builtin::{FILTER, PROBE};
+pub(crate) use text::{
+    Label, check_integer, check_size, from_text, from_texts, located_filter, located_probe,
+};
 
 use crate::filter::FieldPath;
 

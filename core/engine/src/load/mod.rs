@@ -10,10 +10,12 @@ use std::{
     sync::Arc,
 };
 
+use tracer_compose::filter::Condition;
 use tracer_compose::{
-    Attach, BoundReader, Build, Condition, Fragment, Guard, Image, Linked, Reader, ReturnValue, Role, Shape,
-    Target, compose, kernel_types,
+    Attach, BoundReader, Build, Fragment, Guard, Image, Linked, Reader, ReturnValue, Role, Shape, Target,
+    compose, kernel_types,
 };
+use tracer_dsl::filter::HeaderField;
 use tracer_event::{ProbeInfo, Tag, Trim};
 use tracer_kernel::{
     AttachError, Link, Map, Place as KernelPlace, Program, Symbols, attach::kprobes_present,
@@ -22,7 +24,7 @@ use tracer_kernel::{
 
 use crate::{
     error::Error,
-    plan::{Plan, PlannedCondition, PlannedProbe},
+    plan::{Plan, PlannedProbe},
     request::Way,
     types::Types,
 };
@@ -299,6 +301,7 @@ impl<'a> Loader<'a> {
                 self.linked.insert((index, build), linked);
             }
         }
+        let known = |field| (field == HeaderField::Way).then(|| way.to_string());
         let number = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
         let shape = Shape {
             attach: way.attach(),
@@ -306,7 +309,8 @@ impl<'a> Loader<'a> {
             arguments: &probe.arguments,
             fragments: (0..fragments.len()).map(|i| &self.linked[&(i, build)]).collect(),
             readers: probe.readers.iter().map(|(fragment, reader)| self.bind(*fragment, reader)).collect(),
-            conditions: probe.conditions.iter().map(|all| all.iter().map(condition).collect()).collect(),
+            filter: Condition::All(probe.filter.clone()).with_header(&known).conjuncts(),
+            packet: probe.packet,
             guards: probe
                 .guards
                 .iter()
@@ -368,10 +372,6 @@ impl<'a> Loader<'a> {
             other => Refusal::Way(other.to_string()),
         })
     }
-}
-
-fn condition<'p>(planned: &PlannedCondition<'p>) -> Condition<'p> {
-    Condition { fragment: planned.collector, accessor: planned.accessor, values: planned.values.clone() }
 }
 
 impl Way {

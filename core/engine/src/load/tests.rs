@@ -63,7 +63,9 @@ fn at_tracepoint<'a>(types: &mut Types, name: &str, fragment: Option<&'a Fragmen
         returns: None,
         arguments,
         readers: fragment.into_iter().flat_map(|f| f.readers.iter().map(|r| (0, r))).collect(),
-        conditions: vec![],
+        asked: Default::default(),
+        filter: vec![],
+        packet: None,
         guards: vec![],
         ways: vec![Way::TpBtf, Way::RawTracepoint],
     }
@@ -81,7 +83,9 @@ fn refusal(fragment: &Fragment) -> String {
         returns: None,
         arguments,
         readers: fragment.readers.iter().map(|r| (0, r)).collect(),
-        conditions: vec![],
+        asked: Default::default(),
+        filter: vec![],
+        packet: None,
         guards: vec![],
         ways: vec![Way::Kprobe],
     };

@@ -3,6 +3,7 @@
 //! that exists can be composed; only the verifier and the host's policy can still refuse.
 
 mod expand;
+mod filters;
 mod returns;
 
 use std::{
@@ -10,22 +11,22 @@ use std::{
     sync::Arc,
 };
 
+use tracer_compose::filter::{Condition, Source};
 use tracer_compose::{
     Accessor, ArgType, Arguments, Catalog, Fragment, From, KernelEnums, Need, Reader, option_name,
 };
 use tracer_dsl::{
     Diagnostic, Diagnostics,
-    filter::{Expr, Value},
     probe::{Probe, ProbeKind, ProbeSpec},
 };
-use tracer_event::{Kind, Schema};
+use tracer_event::Schema;
 use tracer_kernel::Symbols;
 
 use crate::{
     error::Error,
     host::Machine,
-    names,
     plan::expand::{Expander, Found},
+    plan::filters::{Asked, Here},
     request::{Request, Way},
     types::{Place, Types},
 };
@@ -54,9 +55,12 @@ impl Plan<'_> {
     pub fn symbols(&self) -> BTreeSet<&str> {
         let wants = self.probes.iter().flat_map(|p| {
             let readers = p.readers.iter().map(|(_, r)| &r.wants);
-            let early =
-                p.conditions.iter().flatten().map(|c| c.accessor).chain(p.guards.iter().map(|g| g.accessor));
-            readers.chain(early.map(|accessor| &accessor.wants))
+            let asked = p.filter.iter().flat_map(Condition::leaves).filter_map(|leaf| match leaf {
+                Condition::Value(Source::Accessor { accessor, .. }, _) => Some(&accessor.wants),
+                _ => None,
+            });
+            let packet = p.packet.iter().map(|(_, reader)| &reader.wants);
+            readers.chain(asked).chain(packet).chain(p.guards.iter().map(|g| &g.accessor.wants))
         });
         let symbols = wants.flat_map(|w| &w.members).filter_map(|w| match &w.from {
             From::Symbol(name) => Some(name.as_str()),
@@ -80,8 +84,12 @@ pub struct PlannedProbe<'a> {
     pub returns: Option<Arc<Schema>>,
     /// The readers that run there; the number is the collector's in [`Plan::collectors`].
     pub readers: Vec<(usize, &'a Reader)>,
-    /// What must hold for an event to be reported: all conditions of any of these.
-    pub conditions: Vec<Vec<PlannedCondition<'a>>>,
+    /// What was asked of its hits.
+    pub(crate) asked: Asked<'a>,
+    /// What must hold for an event to be reported, in the order in which it is asked.
+    pub filter: Vec<Condition<'a>>,
+    /// What reads the packets that the filter asks about; the number is the collector's.
+    pub packet: Option<(usize, &'a Reader)>,
     /// What holds there for all readers.
     pub guards: Vec<PlannedGuard<'a>>,
     /// The ways of attaching, best first.
@@ -98,16 +106,6 @@ pub struct PlannedGuard<'a> {
     pub withhold: Option<ArgType>,
     /// The values with which it is.
     pub when: Vec<i64>,
-}
-
-/// A condition that is decided by an accessor.
-pub struct PlannedCondition<'a> {
-    /// The collector's number in [`Plan::collectors`].
-    pub collector: usize,
-    /// What gives the value.
-    pub accessor: &'a Accessor,
-    /// The values that pass.
-    pub values: Vec<i64>,
 }
 
 impl<'a> Plan<'a> {
@@ -149,7 +147,8 @@ impl<'a> Plan<'a> {
             }
         }
         found.or_value(())?;
-        // Guards may have brought collectors of their own.
+        plan.settle(request, catalog)?;
+        // Guards and filters may have brought collectors of their own.
         plan.constants = constants(request, &plan.collectors);
         if plan.probes.is_empty() {
             return Err(Error::Missing {
@@ -230,20 +229,29 @@ impl<'a> Plan<'a> {
             }
         }
         let reads = !readers.is_empty() || self.reporting == 0;
-        let all: Vec<Expr> = request.conditions.iter().chain(&spec.filter).cloned().collect();
-        let conditions = self.conditions(&all, &readers)?;
-        // Asked for twice, it is one probe, with what both want: an event that either wants.
-        if let Some(known) = self.probes.iter_mut().find(|known| known.probe.same_place(&probe)) {
-            known.probe.join(&probe);
-            known.conditions.push(conditions);
-            return Ok(true);
-        }
-        let guards = self.guards(catalog, &arguments);
-        let ways = ways(request.attach, probe.kind, place.as_ref());
         let returns = match probe.kind {
             ProbeKind::Kretprobe | ProbeKind::Fexit => place.as_ref().and_then(returns::schema),
             _ => None,
         };
+        let here = Here {
+            catalog,
+            readers: &readers,
+            arguments: &arguments,
+            place: place.as_ref(),
+            returns: returns.as_deref(),
+        };
+        let wish = self.wish(&request.conditions, &spec.filter, &here)?;
+        // Asked for twice, it is one probe, with what both want: an event that either wants.
+        if let Some(known) = self.probes.iter_mut().find(|known| known.probe.same_place(&probe)) {
+            known.probe.join(&probe);
+            known.asked.wanted.push(wish);
+            return Ok(true);
+        }
+        let always: Result<Vec<_>, Diagnostics> =
+            request.filters.iter().map(|filter| self.of_filter(filter, &here)).collect();
+        let asked = Asked { wanted: vec![wish], always: always? };
+        let guards = self.guards(catalog, &arguments);
+        let ways = ways(request.attach, probe.kind, place.as_ref());
         self.probes.push(PlannedProbe {
             probe,
             pattern: pattern.cloned(),
@@ -251,7 +259,9 @@ impl<'a> Plan<'a> {
             arguments,
             returns,
             readers,
-            conditions: vec![conditions],
+            asked,
+            filter: Vec::new(),
+            packet: None,
             guards,
             ways,
         });
@@ -275,20 +285,6 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// How a condition's value is called.
-    pub(crate) fn value_name(&self, condition: &PlannedCondition<'_>, value: i64) -> String {
-        let Accessor { section, field, .. } = condition.accessor;
-        let fragment = self.collectors.get(condition.collector);
-        let schema = fragment.and_then(|fragment| fragment.schema(section));
-        let name = schema.and_then(|schema| match &schema.field(field)?.kind {
-            Kind::Enum { names, .. } => {
-                names.iter().find(|(number, _)| *number == value).map(|(_, name)| name.clone())
-            }
-            _ => None,
-        });
-        name.unwrap_or_else(|| value.to_string())
-    }
-
     /// The guards of all collectors that there are at a probe with these arguments.
     fn guards(&mut self, catalog: &'a Catalog, arguments: &Arguments) -> Vec<PlannedGuard<'a>> {
         let mut guards = Vec::new();
@@ -305,50 +301,6 @@ impl<'a> Plan<'a> {
             guards.push(PlannedGuard { collector, accessor, withhold, when });
         }
         guards
-    }
-
-    /// The conditions that bind at a probe with these readers: those on sections reported there.
-    fn conditions(
-        &self,
-        conditions: &[Expr],
-        readers: &[(usize, &'a Reader)],
-    ) -> Result<Vec<PlannedCondition<'a>>, Error> {
-        let mut bound = Vec::new();
-        for condition in conditions {
-            let Expr::In { field, values, span } = condition;
-            let reported = readers.iter().find(|(_, r)| r.schema.section() == field.section);
-            let Some((collector, reader)) = reported else { continue };
-            let failed = |message: String| {
-                let d = Diagnostic::error(message);
-                Error::from(Diagnostics::from(match span {
-                    Some(source) => d.at(source.clone()),
-                    None => d,
-                }))
-            };
-            let fragment: &'a Fragment = self.collectors[*collector];
-            let accessor = fragment.accessor(&field.section, &field.field);
-            let accessor =
-                accessor.ok_or_else(|| failed(format!("`{field}` cannot be filtered by in the kernel")))?;
-            let schema = reader.schema_with(|_| None, &self.kernel_enums);
-            let kind = schema.field(&field.field).map(|f| &f.kind);
-            let number = |value: &Value| match (value, kind) {
-                (Value::Number(n), _) => Ok(*n),
-                (Value::Name(name), Some(Kind::Enum { names, .. })) => {
-                    let known = names.iter().find(|(_, n)| n == name).map(|(n, _)| *n);
-                    known.ok_or_else(|| {
-                        let never = names::never(&field.to_string(), name, names);
-                        Error::from(Diagnostics::from(match span {
-                            Some(source) => never.at(source.clone()),
-                            None => never,
-                        }))
-                    })
-                }
-                (Value::Name(name), _) => Err(failed(format!("`{field}` is a number, not `{name}`"))),
-            };
-            let values = values.iter().map(number).collect::<Result<_, _>>()?;
-            bound.push(PlannedCondition { collector: *collector, accessor, values });
-        }
-        Ok(bound)
     }
 
     /// A collector that was asked for by name and reads nothing anywhere should not be silent.

@@ -5,10 +5,8 @@ use std::borrow::Cow;
 
 use tracer_dsl::Diagnostic;
 use tracer_dsl::filter::tree::{Comparison, Order};
-use tracer_dsl::filter::{Class, Filter, HeaderField, Operand};
+use tracer_dsl::filter::{Class, Filter, HeaderField, Operand, is_like};
 use tracer_event::{Event, Field, Session, Tag, Value};
-
-use super::glob::is_like;
 
 /// A comparison, checked.
 #[derive(Debug, Clone)]

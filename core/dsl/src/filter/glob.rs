@@ -2,7 +2,7 @@
 //! so no pattern takes more than the product of both lengths.
 
 /// Whether all of `text` is like `pattern`.
-pub(super) fn is_like(text: &str, pattern: &str) -> bool {
+pub fn is_like(text: &str, pattern: &str) -> bool {
     let (text, pattern): (Vec<char>, Vec<char>) = (text.chars().collect(), pattern.chars().collect());
     let (mut t, mut p) = (0, 0);
     let mut back: Option<(usize, usize)> = None;

@@ -1,0 +1,166 @@
+//! A filter as the program of one probe decides it. Names are resolved to what gives the value there; what cannot be had at
+//! the probe is false already.
+
+use tracer_dsl::filter::HeaderField;
+use tracer_dsl::filter::bytes::Test;
+use tracer_event::Field;
+
+use super::{KernelTest, ValueTest};
+use crate::fragment::Accessor;
+
+/// What must hold for a hit to become an event.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition<'a> {
+    /// Decided already.
+    Constant(bool),
+    /// The contrary.
+    Not(Box<Condition<'a>>),
+    /// All of them.
+    All(Vec<Condition<'a>>),
+    /// One of them.
+    Any(Vec<Condition<'a>>),
+    /// A packet sub-expression; false where there is no packet.
+    Packet(Test),
+    /// The reader with this place among the shape's has something to say.
+    Has(usize),
+    /// A value in the kernel's memory compares so; false where it is absent.
+    Kernel(KernelTest),
+    /// Another value compares so; false where it is absent.
+    Value(Source<'a>, ValueTest),
+}
+
+/// What gives a value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source<'a> {
+    /// A fragment's accessor.
+    Accessor {
+        /// The fragment's place among the shape's.
+        fragment: usize,
+        /// The function.
+        accessor: &'a Accessor,
+        /// What it gives.
+        field: Field,
+    },
+    /// What a reader has written.
+    Section {
+        /// The reader's place among the shape's.
+        reader: usize,
+        /// The field.
+        field: Field,
+    },
+    /// What the traced function has returned.
+    Returned(Field),
+    /// What every event has.
+    Header(HeaderField),
+}
+
+/// The earliest that a condition can be decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Before anything is read.
+    Early,
+    /// Behind the reader with this place among the shape's.
+    Reader(usize),
+    /// When the traced function returns.
+    Return,
+}
+
+impl<'a> Condition<'a> {
+    /// The same with all that is known already worked in: a constant is then the whole, or nowhere. The conditions of `All`
+    /// and `Any` are no such themselves.
+    #[must_use]
+    pub fn folded(self) -> Self {
+        match self {
+            Self::Not(inside) => match inside.folded() {
+                Self::Constant(holds) => Self::Constant(!holds),
+                Self::Not(inside) => *inside,
+                other => Self::Not(Box::new(other)),
+            },
+            Self::All(parts) => Self::joined(parts, true),
+            Self::Any(parts) => Self::joined(parts, false),
+            other => other,
+        }
+    }
+
+    /// `neutral` changes nothing, and its contrary decides.
+    fn joined(parts: Vec<Self>, neutral: bool) -> Self {
+        let mut kept = Vec::new();
+        for part in parts {
+            match (part.folded(), neutral) {
+                (Self::Constant(holds), _) if holds == neutral => {}
+                (Self::Constant(holds), _) => return Self::Constant(holds),
+                (Self::All(inside), true) | (Self::Any(inside), false) => kept.extend(inside),
+                (other, _) => kept.push(other),
+            }
+        }
+        match kept.len() {
+            0 => Self::Constant(neutral),
+            1 => kept.swap_remove(0),
+            _ if neutral => Self::All(kept),
+            _ => Self::Any(kept),
+        }
+    }
+
+    /// The conditions that must all hold, in the order in which they are best asked: what ends most hits for least comes
+    /// first. None, if nothing is asked.
+    pub fn conjuncts(self) -> Vec<Self> {
+        let mut all = match self.folded() {
+            Self::Constant(true) => Vec::new(),
+            Self::All(all) => all,
+            one => vec![one],
+        };
+        all.sort_by_key(|one| (one.stage(), one.cost()));
+        all
+    }
+
+    /// The earliest that it can be decided.
+    pub fn stage(&self) -> Stage {
+        match self {
+            Self::Constant(_) | Self::Packet(_) => Stage::Early,
+            Self::Not(inside) => inside.stage(),
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter().map(Self::stage).max().unwrap_or(Stage::Early)
+            }
+            Self::Has(reader) | Self::Value(Source::Section { reader, .. }, _) => Stage::Reader(*reader),
+            Self::Value(Source::Returned(_), _) => Stage::Return,
+            Self::Kernel(_) | Self::Value(..) => Stage::Early,
+        }
+    }
+
+    /// Roughly, in steps that are an order of magnitude apart.
+    fn cost(&self) -> u8 {
+        match self {
+            Self::Constant(_) => 0,
+            Self::Has(_) | Self::Value(Source::Accessor { .. } | Source::Returned(_), _) => 1,
+            Self::Value(Source::Header(_), _) => 2,
+            Self::Kernel(_) | Self::Value(Source::Section { .. }, _) => 3,
+            Self::Packet(_) => 4,
+            Self::Not(inside) => inside.cost(),
+            Self::All(parts) | Self::Any(parts) => parts.iter().map(Self::cost).max().unwrap_or(0),
+        }
+    }
+
+    /// All its leaves.
+    pub fn leaves(&self) -> Vec<&Self> {
+        match self {
+            Self::Not(inside) => inside.leaves(),
+            Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::leaves).collect(),
+            leaf => vec![leaf],
+        }
+    }
+
+    /// The same with what is known of the probe worked in.
+    #[must_use]
+    pub fn with_header(self, known: &dyn Fn(HeaderField) -> Option<String>) -> Self {
+        match self {
+            Self::Not(inside) => Self::Not(Box::new(inside.with_header(known))),
+            Self::All(parts) => Self::All(parts.into_iter().map(|part| part.with_header(known)).collect()),
+            Self::Any(parts) => Self::Any(parts.into_iter().map(|part| part.with_header(known)).collect()),
+            Self::Value(Source::Header(field), test) => match known(field).map(|text| test.holds(&text)) {
+                Some(holds) => Self::Constant(holds.unwrap_or(false)),
+                None => Self::Value(Source::Header(field), test),
+            },
+            other => other,
+        }
+    }
+}
