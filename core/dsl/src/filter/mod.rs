@@ -15,6 +15,7 @@ mod arith;
 pub mod bytes;
 mod class;
 mod conditions;
+mod glob;
 mod header;
 mod names;
 mod packet;
@@ -35,6 +36,7 @@ use crate::option::Located;
 
 pub use class::{Class, Operand};
 pub use conditions::parse;
+pub use glob::is_like;
 pub use header::HeaderField;
 pub use part::Part;
 pub use read::Filter;
