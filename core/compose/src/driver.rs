@@ -124,7 +124,7 @@ pub(crate) fn generate(shape: &Shape<'_>, layout: &Layout) -> Result<Driver, Com
         driver,
         shape,
         layout,
-        scratch: Scratch::new(shape, layout),
+        scratch: Scratch::new(shape, layout)?,
         record_at: shape.record_at(layout),
         fetched,
         nullable,

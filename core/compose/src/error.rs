@@ -2,6 +2,7 @@
 
 use tracer_bpf::{BtfError, insn::AssembleError};
 
+use crate::filter::packet::PacketError;
 use crate::manifest::ManifestError;
 
 /// Why a collector's folder cannot be used.
@@ -97,8 +98,8 @@ pub enum ComposeError {
     #[error("the sections do not fit a record: {0}")]
     Layout(String),
     /// A filter that is too large to be asked in the kernel.
-    #[error("the filter: {0}")]
-    Filter(String),
+    #[error(transparent)]
+    Filter(#[from] PacketError),
     /// The generator's own mistake.
     #[error("code generation: {0}")]
     Assemble(#[from] AssembleError),

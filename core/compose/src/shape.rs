@@ -194,7 +194,8 @@ impl Shape<'_> {
 
     /// Where in a slot the record is made.
     pub(crate) fn record_at(&self, layout: &Layout) -> u32 {
-        SLOT_HEADER + Scratch::new(self, layout).size
+        // A filter for which there is no room has no program either.
+        SLOT_HEADER + Scratch::new(self, layout).map_or(0, |scratch| scratch.size)
     }
 
     /// Bytes of one CPU's slot: whole cache lines, so that CPUs do not share any.

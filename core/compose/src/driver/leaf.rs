@@ -174,38 +174,38 @@ impl<'a> Generator<'a> {
 
     /// Has the packet's reader put the packet into the block.
     pub(super) fn read_packet(&mut self) -> Result<(), ComposeError> {
-        let (Some((fragment, reader)), Some((block, window))) = (self.shape.packet, self.scratch.block)
+        let Some(((fragment, reader), (at, block))) = self.shape.packet.zip(self.scratch.block.clone())
         else {
             return Ok(());
         };
-        let section = block + packet::SECTION;
+        let section = at + packet::SECTION;
         self.asm.mov_reg(2, 7);
         self.asm.alu(Alu::Add, 2, imm(section));
         for word in 0..reader.schema.size().div_ceil(8) {
             self.asm.store_imm(Width::B8, 2, offset(8 * word)?, 0);
         }
-        let limit = reader.tail_max.as_deref().map(|option| (option, u64::from(window)));
+        let limit = reader.tail_max.as_deref().map(|option| (option, u64::from(block.window())));
         self.arguments_with(fragment, &reader.wants, limit)?;
         self.asm.mov_reg(2, 7);
         self.asm.alu(Alu::Add, 2, imm(section));
         self.call(fragment, &reader.function);
         self.asm.mov_reg(2, 0);
         self.asm.mov_reg(1, 7);
-        self.asm.alu(Alu::Add, 1, imm(block));
-        self.call_generated("frame", packet::frame(&reader.schema, window));
+        self.asm.alu(Alu::Add, 1, imm(at));
+        self.call_generated("frame", block.frame()?);
         self.part("behind the packet");
         Ok(())
     }
 
     /// Goes on when a packet sub-expression holds.
     pub(super) fn packet(&mut self, test: &Test, otherwise: Label) -> Result<(), ComposeError> {
-        let Some((block, window)) = self.scratch.block else {
-            self.asm.jump(otherwise);
+        let Some((at, block)) = &self.scratch.block else {
+            self.never(otherwise);
             return Ok(());
         };
-        let insns = packet::test(test, window).map_err(|error| ComposeError::Filter(error.to_string()))?;
+        let (at, insns) = (*at, block.test(test)?);
         self.asm.mov_reg(1, 7);
-        self.asm.alu(Alu::Add, 1, imm(block));
+        self.asm.alu(Alu::Add, 1, imm(at));
         self.call_generated("packet filter", insns);
         self.asm.jump_if(Cond::Eq, 0, 0, otherwise);
         Ok(())

@@ -4,27 +4,28 @@
 use tracer_event::Layout;
 
 use super::condition::{Condition, Source};
-use super::packet;
+use super::packet::{self, Block};
+use crate::error::ComposeError;
 use crate::shape::{SLOT_HEADER, Shape};
 
 /// Bytes for texts and what is read on the way to a value.
 pub(crate) const VALUES: u32 = 512;
 
 /// Where a filter's memory is, in bytes from the start of a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scratch {
     /// [`VALUES`] bytes, where some value needs them.
     pub(crate) values: Option<u32>,
     /// 8 bytes for each reader: where in the record's variable part its section begins. Where the filter asks about such a one.
     pub(crate) tails: Option<u32>,
-    /// The block of the packet, and the bytes of a frame that the filter may look at.
-    pub(crate) block: Option<(u32, u32)>,
+    /// Where the packet's block is.
+    pub(crate) block: Option<(u32, Block)>,
     /// Bytes of all of it, a multiple of 64.
     pub(crate) size: u32,
 }
 
 impl Scratch {
-    pub(crate) fn new(shape: &Shape<'_>, layout: &Layout) -> Self {
+    pub(crate) fn new(shape: &Shape<'_>, layout: &Layout) -> Result<Self, ComposeError> {
         let leaves = || shape.filter.iter().flat_map(Condition::leaves);
         let mut end = SLOT_HEADER;
         let mut take = |bytes: u32| {
@@ -51,10 +52,13 @@ impl Scratch {
             Condition::Packet(test) => Some(packet::window(test)),
             _ => None,
         });
-        let block = tests.max().zip(shape.packet).map(|(window, (_, reader))| {
-            let size = packet::block_size(&reader.schema, window);
-            (take(size), window)
-        });
-        Self { values, tails, block, size: (end - SLOT_HEADER).next_multiple_of(64) }
+        let block = match tests.max().zip(shape.packet) {
+            Some((window, (_, reader))) => {
+                let block = Block::new(&reader.schema, window)?;
+                Some((take(block.size()), block))
+            }
+            None => None,
+        };
+        Ok(Self { values, tails, block, size: (end - SLOT_HEADER).next_multiple_of(64) })
     }
 }

@@ -83,6 +83,8 @@ pub struct Step {
     pub index: Option<u64>,
     /// Bits of a pointer that count, `~0x7` for all but those, and the type that it then points at.
     pub cast: Option<(u64, Option<String>)>,
+    /// The bytes of the filter's text, index and cast included.
+    pub span: Range<usize>,
 }
 
 impl Step {
@@ -162,6 +164,8 @@ pub enum LiteralKind {
     Ipv6(Ipv6Addr),
     /// `02:42:ac:10:2a:01`
     Mac([u8; 6]),
+    /// `de:ad:be:ef`: two or more bytes, two digits each; six of them are a [`LiteralKind::Mac`].
+    Bytes(Vec<u8>),
 }
 
 /// What is asked about a packet, as in pcap-filter(7).

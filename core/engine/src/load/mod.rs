@@ -405,7 +405,7 @@ impl Way {
 
 impl PlannedProbe<'_> {
     /// The function, or the tracepoint with its group.
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.probe.target.as_str()
     }
 
