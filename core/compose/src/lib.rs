@@ -16,6 +16,7 @@ mod arguments;
 mod catalog;
 mod driver;
 mod error;
+pub mod filter;
 mod fragment;
 mod image;
 mod kernel_enum;
