@@ -4,7 +4,7 @@
 
 use tracer_dsl::Diagnostic;
 use tracer_dsl::filter::Filter;
-use tracer_dsl::filter::bytes::Test;
+use tracer_dsl::filter::bytes::{FRAME_MAX, Test};
 use tracer_event::packet::{Capture, ETHERNET, RAW};
 
 /// Bytes of an Ethernet header.
@@ -99,7 +99,7 @@ impl<'a> Frame<'a> {
 
     /// The number in network order of `size` bytes at `offset`.
     pub(super) fn number(&self, offset: usize, size: u8) -> Result<u32, Beyond> {
-        let end = offset.checked_add(usize::from(size)).ok_or(Beyond)?;
+        let end = offset.checked_add(usize::from(size)).filter(|end| *end <= FRAME_MAX).ok_or(Beyond)?;
         (offset..end).try_fold(0, |number, at| Ok(number << 8 | u32::from(self.byte(at)?)))
     }
 

@@ -11,6 +11,10 @@ pub(super) use lower::State;
 
 use super::tree::{Operator, Order};
 
+/// Bytes of a frame that a filter can look at: those behind them are beyond the data, however many were captured. A program
+/// in the kernel has no room for more.
+pub const FRAME_MAX: usize = 4096;
+
 /// What is asked of a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Test {

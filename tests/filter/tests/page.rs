@@ -8,7 +8,7 @@ use tracer_trace::filter::EventFilter;
 
 #[test]
 fn every_example_is_a_filter() {
-    let page = include_str!("../../../../docs/filters.md");
+    let page = include_str!("../../../docs/filters.md");
     let mut blocks = page.split("```");
     let session = Session { probes: Arc::new(Probes::new(vec![sample::probe()])), ..Session::default() };
     let mut seen = 0;
