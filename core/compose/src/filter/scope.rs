@@ -26,8 +26,8 @@ pub struct Scope<'s, 'a> {
     pub readers: &'s [(usize, &'a Reader)],
     /// The probe's arguments.
     pub arguments: &'s Arguments,
-    /// The types of the place, where it has any.
-    pub types: Option<&'s Btf>,
+    /// The types of the place, if it has any, and behind them others that paths may lead to.
+    pub types: &'s [&'s Btf],
     /// The section of what the function returns.
     pub returns: Option<&'s Schema>,
     /// The kernel's names for values.
@@ -198,12 +198,15 @@ impl<'a> Resolver<'_, '_, '_, 'a> {
     }
 
     fn in_memory(&mut self, comparison: &Comparison) -> Found<'a> {
-        let Some(types) = self.scope.types else { return Ok(None) };
-        if let Some(test) = KernelTest::new(&[types], self.scope.arguments, self.filter, comparison)? {
+        let types = self.scope.types;
+        if types.is_empty() {
+            return Ok(None);
+        }
+        if let Some(test) = KernelTest::new(types, self.scope.arguments, self.filter, comparison)? {
             return Ok(Some(Condition::Kernel(test)));
         }
         let first = comparison.path.steps.first().map_or("", |step| step.name.as_str());
-        if types.find(Kind::Struct, first).is_some() {
+        if types.iter().any(|types| types.find(Kind::Struct, first).is_some()) {
             return Ok(None);
         }
         let known = self.scope.sections().into_iter().chain(HeaderField::SECTIONS.map(str::to_owned));

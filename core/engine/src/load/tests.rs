@@ -97,6 +97,7 @@ fn refusal(fragment: &Fragment) -> String {
         notes: vec![],
         constants: BTreeMap::new(),
         kernel_enums: KernelEnums::default(),
+        casts: vec![],
     };
     let (_ring, rings) = rings(1 << 16).unwrap();
     let symbols = Symbols::open().unwrap();
@@ -203,6 +204,7 @@ fn a_refused_probe_of_many_is_left_out_unless_all_are_wanted() {
         notes: vec![],
         constants: BTreeMap::new(),
         kernel_enums: tracer_compose::KernelEnums::default(),
+        casts: vec![],
     };
     let (_ring, rings) = rings(1 << 16).unwrap();
     let symbols = Symbols::open().unwrap();

@@ -1,6 +1,7 @@
 //! What must hold at a probe: the conditions of collectors' options where their sections are read, the probe's own filter, and
 //! those of the command line.
 
+use tracer_bpf::Btf;
 use tracer_compose::filter::{Condition, Scope, Source, ValueTest, resolve};
 use tracer_compose::{Accessor, Catalog, Reader};
 use tracer_dsl::filter::{Expr, Filter, HeaderField, Value};
@@ -79,7 +80,8 @@ pub(super) struct Here<'s, 'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) readers: &'s [(usize, &'a Reader)],
     pub(super) arguments: &'s tracer_compose::Arguments,
-    pub(super) place: Option<&'s crate::types::Place>,
+    /// The types of the place, and those that filters' casts lead to; none for a place without any.
+    pub(super) types: Vec<&'s Btf>,
     pub(super) returns: Option<&'s tracer_event::Schema>,
 }
 
@@ -131,13 +133,13 @@ impl<'a> Plan<'a> {
         Ok(Wish { condition: resolved.condition, text, absent: resolved.absent })
     }
 
-    fn scope<'s>(&'s mut self, here: &Here<'s, 'a>) -> Scope<'s, 'a> {
+    fn scope<'s>(&'s mut self, here: &'s Here<'s, 'a>) -> Scope<'s, 'a> {
         Scope {
             catalog: here.catalog,
             collectors: &mut self.collectors,
             readers: here.readers,
             arguments: here.arguments,
-            types: here.place.map(|place| &*place.btf),
+            types: &here.types,
             returns: here.returns,
             names: &self.kernel_enums,
         }
@@ -204,7 +206,7 @@ impl<'a> Plan<'a> {
                     catalog,
                     readers: &probe.readers,
                     arguments: &probe.arguments,
-                    place: probe.place.as_ref(),
+                    types: Vec::new(),
                     returns: probe.returns.as_deref(),
                 };
                 probe.packet = self.scope(&here).packet_reader();

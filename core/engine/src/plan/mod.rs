@@ -11,6 +11,7 @@ use std::{
     sync::Arc,
 };
 
+use tracer_bpf::Btf;
 use tracer_compose::filter::{Condition, Source};
 use tracer_compose::{
     Accessor, ArgType, Arguments, Catalog, Fragment, From, KernelEnums, Need, Reader, option_name,
@@ -48,6 +49,8 @@ pub struct Plan<'a> {
     pub constants: BTreeMap<(usize, String), u64>,
     /// The kernel's names for values of the collectors' fields.
     pub kernel_enums: KernelEnums,
+    /// The types that filters take pointers as.
+    pub(crate) casts: Vec<Arc<Btf>>,
 }
 
 impl Plan<'_> {
@@ -123,6 +126,9 @@ impl<'a> Plan<'a> {
         let enums: BTreeSet<&str> =
             readers.flat_map(|r| &r.kernel_enums).flat_map(|f| &f.enums).map(String::as_str).collect();
         let kernel_enums = types.kernel_enums(enums);
+        let filters = request.filters.iter().chain(request.probes.iter().flat_map(|probe| &probe.filter));
+        let casts: BTreeSet<&str> = filters.flat_map(|filter| filter.value.casts()).collect();
+        let casts = casts.into_iter().filter_map(|name| types.structure(name)).collect();
         let mut plan = Self {
             collectors,
             reporting,
@@ -131,6 +137,7 @@ impl<'a> Plan<'a> {
             notes: Vec::new(),
             constants: BTreeMap::new(),
             kernel_enums,
+            casts,
         };
         let mut expander = Expander::new(types, symbols);
         for spec in &merged(&request.probes) {
@@ -233,11 +240,16 @@ impl<'a> Plan<'a> {
             ProbeKind::Kretprobe | ProbeKind::Fexit => place.as_ref().and_then(returns::schema),
             _ => None,
         };
+        let casts = self.casts.clone();
         let here = Here {
             catalog,
             readers: &readers,
             arguments: &arguments,
-            place: place.as_ref(),
+            types: place
+                .iter()
+                .flat_map(|place| [&place.btf].into_iter().chain(&casts))
+                .map(|btf| &**btf)
+                .collect(),
             returns: returns.as_deref(),
         };
         let wish = self.wish(&request.conditions, &spec.filter, &here)?;
