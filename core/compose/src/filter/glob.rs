@@ -7,7 +7,7 @@ use tracer_bpf::{
     insn::{Alu, Cond, Label, Width},
 };
 
-use super::value::Memory;
+use super::value::{Memory, and};
 
 /// Parts of a pattern that 64 states can tell apart.
 const PARTS: u8 = 63;
@@ -111,14 +111,4 @@ fn all_ones_if_zero(asm: &mut Assembler, register: u8) {
     // Of a byte: 0 - 1 is negative, nothing else is.
     asm.alu(Alu::Sub, register, 1);
     asm.alu(Alu::Arsh, register, 63);
-}
-
-fn and(asm: &mut Assembler, register: u8, bits: u64, spare: u8) {
-    match i32::try_from(bits.cast_signed()) {
-        Ok(bits) => asm.alu(Alu::And, register, bits),
-        Err(_) => {
-            asm.load64(spare, bits);
-            asm.alu_reg(Alu::And, register, spare);
-        }
-    }
 }

@@ -1,0 +1,1 @@
+//! Paths through the kernel's structures.
