@@ -7,7 +7,7 @@ use tracer_bpf::{
 };
 
 /// Structures that are whole; pointers to others are `void *`.
-const STRUCTS: [&str; 6] = ["sk_buff", "net_device", "sock", "net", "nf_conn", "dst_entry"];
+const STRUCTS: [&str; 6] = ["sk_buff", "net_device", "sock", "net", "nf_conn", "netdev_queue"];
 
 pub(crate) fn linux() -> Btf {
     Btf::parse(include_bytes!("linux.btf").to_vec()).unwrap()

@@ -5,5 +5,6 @@
 
 mod btf;
 mod kernel;
+mod live;
 mod machine;
 mod values;
