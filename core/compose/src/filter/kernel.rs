@@ -141,7 +141,7 @@ impl KernelTest {
         let this = KernelTest { path, test };
         let is_long = |value: &&Literal| match &value.kind {
             LiteralKind::Name(text) => {
-                form == Form::Text(UNKNOWN_TEXT) && text.len() >= UNKNOWN_TEXT as usize
+                form == Form::Text(UNKNOWN_TEXT) && text.trim_end_matches('*').len() >= UNKNOWN_TEXT as usize
             }
             LiteralKind::Bytes(bytes) => bytes.len() > UNKNOWN_TEXT as usize,
             _ => false,

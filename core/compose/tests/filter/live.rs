@@ -57,6 +57,19 @@ impl Live {
 
     /// Whether it holds of the structure at the address, by the running kernel.
     fn asked(&self, text: &str, address: u64) -> bool {
+        self.program(text).test_run(&[address]).unwrap() == 1
+    }
+
+    /// Instructions that the verifier went through; `None` on kernels that do not tell.
+    fn verified(&self, text: &str) -> Option<usize> {
+        let program = self.program(text);
+        let info =
+            std::fs::read_to_string(format!("/proc/self/fdinfo/{}", program.fd().as_raw_fd())).unwrap();
+        let line = info.lines().find_map(|line| line.strip_prefix("verified_insns:"))?;
+        line.trim().parse().ok()
+    }
+
+    fn program(&self, text: &str) -> Program {
         let (filter, comparison) = comparison(text);
         let arguments = self.arguments(&comparison.path.steps[0].name);
         let test = KernelTest::new(&[&self.btf], &arguments, &filter, &comparison);
@@ -81,8 +94,7 @@ impl Live {
             line_info: &[],
             license: c"Dual MIT/GPL",
         });
-        let program = program.unwrap_or_else(|error| panic!("`{text}`: {error}\n{}", error.log));
-        program.test_run(&[address]).unwrap() == 1
+        program.unwrap_or_else(|error| panic!("`{text}`: {error}\n{}", error.log))
     }
 }
 
@@ -125,6 +137,25 @@ fn the_kernels_own_structures() {
         ("net.loopback_dev.ifindex != 77", 0xffff_8000_0000_0000),
     ] {
         assert!(!live.asked(text, address), "`{text}` holds");
+    }
+}
+
+#[test]
+fn the_verifier_walks_through_a_pattern_once() {
+    let Some(live) = Live::new("the_verifier_walks_through_a_pattern_once") else { return };
+    // Rounds, and instructions in each: 6 for each letter, 11 more, and 10 where there is a `?`.
+    for (text, rounds, round) in [
+        ("net_device.name =~ \"v?th*\"", 16, 3 * 6 + 21),
+        ("net_device.name =~ \"*?a\"", 16, 6 + 21),
+        ("net_device.dev.kobj.name =~ \"*a*b*\"", 255, 2 * 6 + 11),
+        ("net_device.dev.kobj.name =~ \"????????*\"", 255, 21),
+    ] {
+        let Some(verified) = live.verified(text) else {
+            eprintln!("SKIPPED the_verifier_walks_through_a_pattern_once: this kernel does not tell");
+            return;
+        };
+        println!("`{text}`: {verified} instructions verified");
+        assert!(verified < rounds * (round + 6) + 100, "`{text}`: {verified}");
     }
 }
 
