@@ -5,7 +5,7 @@ use tracer_bpf::{
     insn::{Cond, Label, Width},
 };
 
-use super::value::Memory;
+use super::value::{Memory, jump_if};
 
 /// A comparison of bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,13 +62,7 @@ pub(super) fn equal(asm: &mut Assembler, at: Memory, bytes: &[u8], miss: Label) 
             _ => Width::B1,
         };
         asm.load(width, 1, at.register, offset);
-        match i32::try_from(value.cast_signed()) {
-            Ok(value) => asm.jump_if(Cond::Ne, 1, value, miss),
-            Err(_) => {
-                asm.load64(0, value);
-                asm.jump_if_reg(Cond::Ne, 1, 0, miss);
-            }
-        }
+        jump_if(asm, Cond::Ne, 1, value, miss);
         done += size;
     }
 }

@@ -7,7 +7,7 @@ use tracer_bpf::{
     insn::{Alu, Cond, Label, Width},
 };
 
-use super::value::Memory;
+use super::value::{Memory, and};
 
 /// Parts of a pattern that 64 states can tell apart.
 const PARTS: u8 = 63;
@@ -72,22 +72,22 @@ impl Automaton {
         for (byte, states) in &self.bytes {
             asm.mov_reg(SAME, BYTE);
             asm.alu(Alu::Xor, SAME, i32::from(*byte));
-            all_ones_if_zero(asm, SAME);
-            and(asm, SAME, *states, SPARE);
+            one_if_zero(asm, SAME);
+            times(asm, SAME, *states, SPARE);
             asm.alu_reg(Alu::Or, LEADS, SAME);
         }
         if self.anything != 0 {
             // A character has one byte that is no continuation: that one moves on, the others (10xxxxxx) stay.
+            asm.alu(Alu::And, BYTE, 0xc0);
+            asm.alu(Alu::Xor, BYTE, 0x80);
+            one_if_zero(asm, BYTE);
             asm.mov_reg(SAME, BYTE);
-            asm.alu(Alu::And, SAME, 0xc0);
-            asm.alu(Alu::Xor, SAME, 0x80);
-            all_ones_if_zero(asm, SAME);
-            asm.mov_reg(BYTE, SAME);
-            asm.alu(Alu::Xor, SAME, -1);
-            and(asm, SAME, self.anything, SPARE);
+            asm.alu(Alu::Xor, SAME, 1);
+            times(asm, SAME, self.anything, SPARE);
             asm.alu_reg(Alu::Or, LEADS, SAME);
-            asm.alu_reg(Alu::And, BYTE, STATES);
-            and(asm, BYTE, self.anything, SPARE);
+            asm.mov_reg(SAME, STATES);
+            and(asm, SAME, self.anything, SPARE);
+            asm.alu_reg(Alu::Mul, BYTE, SAME);
         }
         asm.mov_reg(SAME, STATES);
         asm.alu(Alu::Lsh, SAME, 1);
@@ -106,19 +106,27 @@ impl Automaton {
     }
 }
 
-/// All bits, or none.
-fn all_ones_if_zero(asm: &mut Assembler, register: u8) {
-    // Of a byte: 0 - 1 is negative, nothing else is.
+/// 1, or 0.
+///
+/// All bits instead of 1 would save the multiplications, but verifiers of newer kernels take a number that is -1 or 0
+/// apart, at each `&`, which is two ways through every round; one of 6.18 even crashes when they get too many.
+fn one_if_zero(asm: &mut Assembler, register: u8) {
+    // Of a byte: 0 - 1 has the highest bit set, nothing else has.
     asm.alu(Alu::Sub, register, 1);
-    asm.alu(Alu::Arsh, register, 63);
+    asm.alu(Alu::Rsh, register, 63);
 }
 
-fn and(asm: &mut Assembler, register: u8, bits: u64, spare: u8) {
+/// Of a register that is 1 or 0: `bits`, or none.
+fn times(asm: &mut Assembler, register: u8, bits: u64, spare: u8) {
+    if bits.is_power_of_two() {
+        asm.alu(Alu::Lsh, register, bits.trailing_zeros().cast_signed());
+        return;
+    }
     match i32::try_from(bits.cast_signed()) {
-        Ok(bits) => asm.alu(Alu::And, register, bits),
+        Ok(bits) => asm.alu(Alu::Mul, register, bits),
         Err(_) => {
             asm.load64(spare, bits);
-            asm.alu_reg(Alu::And, register, spare);
+            asm.alu_reg(Alu::Mul, register, spare);
         }
     }
 }

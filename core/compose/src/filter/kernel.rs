@@ -13,7 +13,7 @@ use tracer_dsl::filter::{Class, Filter};
 use super::number::Number;
 use super::resolve;
 use super::text::TextTest;
-use super::value::{Form, Memory, ValueTest};
+use super::value::{Form, Memory, ValueTest, and};
 use crate::arguments::Arguments;
 
 /// Helpers by their numbers in `include/uapi/linux/bpf.h`; both are there from 5.5 on.
@@ -141,7 +141,7 @@ impl KernelTest {
         let this = KernelTest { path, test };
         let is_long = |value: &&Literal| match &value.kind {
             LiteralKind::Name(text) => {
-                form == Form::Text(UNKNOWN_TEXT) && text.len() >= UNKNOWN_TEXT as usize
+                form == Form::Text(UNKNOWN_TEXT) && text.trim_end_matches('*').len() >= UNKNOWN_TEXT as usize
             }
             LiteralKind::Bytes(bytes) => bytes.len() > UNKNOWN_TEXT as usize,
             _ => false,
@@ -191,13 +191,7 @@ impl KernelTest {
             at = 3;
             asm.load(Width::B8, at, scratch.register, scratch.offset);
             if hop.mask != u64::MAX {
-                match i32::try_from(hop.mask.cast_signed()) {
-                    Ok(mask) => asm.alu(Alu::And, at, mask),
-                    Err(_) => {
-                        asm.load64(0, hop.mask);
-                        asm.alu_reg(Alu::And, at, 0);
-                    }
-                }
+                and(asm, at, hop.mask, 0);
             }
             asm.jump_if(Cond::Eq, at, 0, otherwise);
         }

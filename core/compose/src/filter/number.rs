@@ -7,7 +7,7 @@ use tracer_bpf::{
 };
 use tracer_dsl::filter::tree::Order;
 
-use super::value::{Memory, never};
+use super::value::{Memory, and, jump_if, never};
 
 /// How a number lies in memory, on a little-endian machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,16 +83,10 @@ impl NumberTest {
     /// Of the number in a register from r1 to r5; changes it and r0.
     pub(super) fn emit(&self, asm: &mut Assembler, register: u8, otherwise: Label) {
         if let Some(mask) = self.mask {
-            match i32::try_from(mask.cast_signed()) {
-                Ok(mask) => asm.alu(Alu::And, register, mask),
-                Err(_) => {
-                    asm.load64(0, mask);
-                    asm.alu_reg(Alu::And, register, 0);
-                }
-            }
+            and(asm, register, mask, 0);
         }
         let (least, most) = self.range();
-        let mut possible = self.values.iter().copied().filter(|value| (least..=most).contains(value));
+        let mut possible = self.values.iter().filter(|value| (least..=most).contains(value)).map(bits);
         match self.order {
             Order::Unequal => possible.for_each(|value| jump_if(asm, Cond::Eq, register, value, otherwise)),
             Order::Equal | Order::In | Order::Like => {
@@ -131,7 +125,7 @@ impl NumberTest {
             (_, true) if !asks_below => never(asm, otherwise),
             (false, false) => {
                 let condition = if self.is_signed() { signed } else { contrary };
-                jump_if(asm, condition, register, value, otherwise);
+                jump_if(asm, condition, register, bits(&value), otherwise);
             }
             // Always.
             _ => {}
@@ -139,14 +133,7 @@ impl NumberTest {
     }
 }
 
-/// Jumps by a value that is a number of 64 bits of either sign; changes r0.
-fn jump_if(asm: &mut Assembler, condition: Cond, register: u8, value: i128, to: Label) {
-    let bits = (value & i128::from(u64::MAX)).cast_unsigned() as u64;
-    match i32::try_from(bits.cast_signed()) {
-        Ok(immediate) => asm.jump_if(condition, register, immediate, to),
-        Err(_) => {
-            asm.load64(0, bits);
-            asm.jump_if_reg(condition, register, 0, to);
-        }
-    }
+/// A number of either sign in 64 bits.
+fn bits(value: &i128) -> u64 {
+    (value & i128::from(u64::MAX)) as u64
 }

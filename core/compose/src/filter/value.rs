@@ -275,3 +275,30 @@ pub(super) fn never(asm: &mut Assembler, otherwise: Label) {
     asm.mov(0, 0);
     asm.jump_if(Cond::Eq, 0, 0, otherwise);
 }
+
+/// `register &= bits`.
+pub(super) fn and(asm: &mut Assembler, register: u8, bits: u64, spare: u8) {
+    match i32::try_from(bits.cast_signed()) {
+        Ok(bits) => asm.alu(Alu::And, register, bits),
+        Err(_) => {
+            asm.load64(spare, bits);
+            asm.alu_reg(Alu::And, register, spare);
+        }
+    }
+}
+
+/// Jumps if `register condition bits`, all 64 of them. Changes r0.
+pub(super) fn jump_if(asm: &mut Assembler, condition: Cond, register: u8, bits: u64, to: Label) {
+    match i32::try_from(bits.cast_signed()) {
+        Ok(immediate @ 0..) => asm.jump_if(condition, register, immediate, to),
+        // Not all that run BPF agree on whether such an immediate of an unsigned jump is sign-extended.
+        Ok(immediate) => {
+            asm.mov(0, immediate);
+            asm.jump_if_reg(condition, register, 0, to);
+        }
+        Err(_) => {
+            asm.load64(0, bits);
+            asm.jump_if_reg(condition, register, 0, to);
+        }
+    }
+}
