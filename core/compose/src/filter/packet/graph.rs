@@ -195,7 +195,7 @@ impl Facts {
         let fact = self.0.entry((key(load), mask)).or_insert_with(|| Fact::any(mask));
         match (order, answer) {
             (Order::Equal | Order::In | Order::Like, true) | (Order::Unequal, false) => {
-                fact.within(value, value)
+                fact.within(value, value);
             }
             (Order::Equal | Order::In | Order::Like, false) | (Order::Unequal, true) => {
                 if fact.not.len() < NOT_MAX {
