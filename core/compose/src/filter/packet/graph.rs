@@ -20,7 +20,17 @@ pub(super) enum Goal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ask {
     Compare(Compare),
-    Relation { left: Number, order: Order, right: Number },
+    /// See [`Test::Chain`].
+    Chain {
+        network: usize,
+        six: bool,
+        protocol: u8,
+    },
+    Relation {
+        left: Number,
+        order: Order,
+        right: Number,
+    },
 }
 
 /// The bits of `mask` against a number. The mask is no wider than what is read.
@@ -63,6 +73,9 @@ impl Graph {
             Test::Compare { load, mask, order, value } => {
                 let (mask, order, value) = (mask & width_mask(load.size), *order, *value);
                 self.push(Ask::Compare(Compare { load: *load, mask, order, value }), yes, no)
+            }
+            Test::Chain { network, six, protocol } => {
+                self.push(Ask::Chain { network: *network, six: *six, protocol: *protocol }, yes, no)
             }
             Test::Relation { left, order, right } => {
                 let ask = match compare(left, *order, right) {
