@@ -56,7 +56,7 @@ pub(super) const SERVICES: [Service; 69] = [
     service_of("kpasswd", 464, true, true),
     service_of("submissions", 465, true, false),
     service_of("isakmp", 500, false, true),
-    service_of("syslog", 514, false, true),
+    service_of("syslog", 514, true, true),
     service_of("dhcpv6-client", 546, false, true),
     service_of("dhcpv6-server", 547, false, true),
     service_of("rtsp", 554, true, true),
