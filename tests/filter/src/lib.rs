@@ -7,6 +7,7 @@
 )]
 
 pub mod expressions;
+pub mod frames;
 #[path = "../../../core/event/tests/packets/generate.rs"]
 pub mod generate;
 pub mod machine;
@@ -24,7 +25,7 @@ use pcap::Captured;
 /// Packets as captures have them, whole and cut; of each, `skip` bytes less at the front.
 pub fn packets(n: &mut Numbers, count: usize, skip: usize) -> Vec<Captured> {
     let packet = |n: &mut Numbers| {
-        let mut bytes = generate::frame(n);
+        let mut bytes = frames::frame(n);
         if n.once_in(4) {
             let at = n.below(bytes.len());
             bytes[at] = n.byte();

@@ -146,6 +146,15 @@ fn protocols_have_numbers_and_names() {
     assert_eq!(primitive("ip proto \\udp"), proto(Some(Protocol::Ip), 17));
     assert_eq!(primitive("ip6 proto icmp6"), proto(Some(Protocol::Ip6), 58));
     assert_eq!(primitive("ether proto \\arp"), Primitive::EtherType(0x0806));
+    assert_eq!(primitive("ether proto \\stp"), Primitive::EtherType(0x42));
+    assert_eq!(primitive("stp"), Primitive::EtherType(0x42));
+    assert_eq!(primitive("pppoed"), Primitive::EtherType(0x8863));
+    assert_eq!(primitive("carp"), proto(Some(Protocol::Ip), 112));
+    assert_eq!(
+        primitive("ip6 protochain \\tcp"),
+        Primitive::Chain { network: Some(Protocol::Ip6), number: 6 }
+    );
+    assert_eq!(primitive("pppoes (5)"), Primitive::Session(Some(5)));
     assert_eq!(primitive("less 010"), Primitive::AtMost(8));
 }
 
@@ -171,12 +180,31 @@ fn each_mistake_says_what_where_and_what_to_do() {
         ("src proto 6", "`proto` has no direction", "6", ""),
         ("ether", "`ether` says nothing alone", "ether", "ether host"),
         ("ip broadcast", "`ip broadcast` is not known here", "ip broadcast", "dst host"),
+        ("src protochain 6", "`protochain` has no direction", "6", ""),
+        ("tcp protochain 6", "this protocol carries no other by number", "6", "`ip protochain`"),
+        ("ether protochain 6", "this protocol carries no other by number", "6", "`ip6 protochain`"),
         (
-            "protochain 6",
-            "`protochain 6` is not part of this filter language",
-            "protochain 6",
-            "docs/filters.md",
+            "gateway 10.0.0.1",
+            "`gateway 10.0.0.1` is not part of this filter language",
+            "gateway 10.0.0.1",
+            "ether host MAC",
         ),
+        ("inbound and tcp", "`inbound` is not part of this filter language", "inbound", "event.probe"),
+        (
+            "ifname eth0",
+            "`ifname eth0` is not part of this filter language",
+            "ifname eth0",
+            "dev.name == eth0",
+        ),
+        ("geneve 5", "`geneve 5` is not part of this filter language", "geneve 5", "udp dst port 6081"),
+        (
+            "wlan host 02:42:ac:10:2a:01",
+            "`wlan host 02:42:ac:10:2a:01` is not part of this filter language",
+            "wlan host 02:42:ac:10:2a:01",
+            "ether host",
+        ),
+        ("ether proto 0xe0", "IPX in frames of LLC cannot be asked", "0xe0", "0x8137"),
+        ("pppoes 65536", "`65536` is not a number from 0 to 65535", "65536", ""),
         ("vlan 4096", "`4096` is not a number from 0 to 4095", "4096", ""),
         ("less 08", "`08` is not an octal number up to 4294967295", "08", ""),
         ("ip[0:3] = 1", "a number of this size cannot be read", "3", ""),

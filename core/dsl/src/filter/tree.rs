@@ -211,8 +211,17 @@ pub enum Primitive {
         /// The greatest.
         to: u16,
     },
-    /// `ether proto 0x88cc`
+    /// `ether proto 0x88cc`; up to 1500, a service access point of LLC.
     EtherType(u16),
+    /// `protochain 6`; of [`Protocol::Ip`], [`Protocol::Ip6`], or `None` for both.
+    Chain {
+        /// The protocol whose headers are looked through.
+        network: Option<Protocol>,
+        /// The number that one of them has.
+        number: u8,
+    },
+    /// `pppoes 5`; what stands behind it in the text is asked in the session.
+    Session(Option<u16>),
     /// `ip proto 6`; of [`Protocol::Ip`], [`Protocol::Ip6`], or `None` for both.
     Transport {
         /// The protocol that has the number.

@@ -14,6 +14,9 @@ const HEADER: usize = 14;
 #[derive(Debug, Clone)]
 pub struct PacketFilter(Test);
 
+/// Reserved, so that no protocol has it.
+const UNKNOWN: u16 = 0xffff;
+
 impl PacketFilter {
     /// Compiles a filter.
     ///
@@ -76,6 +79,8 @@ impl<'a> Frame<'a> {
                 let ethertype = match (ethertype, bytes.first().map(|first| first >> 4)) {
                     (0, Some(4)) => 0x0800,
                     (0, Some(6)) => 0x86dd,
+                    // 0 would be a length, and LLC behind it.
+                    (0, _) => UNKNOWN,
                     (known, _) => known,
                 };
                 frame.push(&ethertype.to_be_bytes());

@@ -115,6 +115,7 @@ impl Code {
         for at in reached.iter().copied() {
             match &graph.questions[at].ask {
                 Ask::Compare(Compare { load, .. }) => *self.uses.entry(key(*load)).or_default() += 1,
+                Ask::Chain { .. } => {}
                 Ask::Relation { left, right, .. } => {
                     for number in [left, right] {
                         super::number::each(number, &mut |part| {
@@ -139,6 +140,9 @@ impl Code {
             let next = next(number + 1);
             let asked = match &question.ask {
                 Ask::Compare(compare) => self.compare(compare, question.yes, question.no, next),
+                Ask::Chain { network, six, protocol } => {
+                    self.chain(*network, *six, *protocol, (question.yes, question.no, next))
+                }
                 Ask::Relation { left, order, right } => {
                     self.relation(left, *order, right, (question.yes, question.no, next))?
                 }
@@ -167,7 +171,7 @@ impl Code {
     }
 
     /// Goes there, unless it is next anyway.
-    fn lead(&mut self, goal: Goal, next: Goal, state: State) {
+    pub(super) fn lead(&mut self, goal: Goal, next: Goal, state: State) {
         let label = self.label(goal, state);
         if goal != next {
             self.asm.jump(label);
@@ -175,7 +179,7 @@ impl Code {
     }
 
     /// A goal's label, for a jump in this state.
-    fn label(&mut self, goal: Goal, state: State) -> Label {
+    pub(super) fn label(&mut self, goal: Goal, state: State) -> Label {
         match goal {
             Goal::Ask(at) => {
                 let arrival = &mut self.arrivals[at];
@@ -287,7 +291,14 @@ impl Code {
         (least < left).then_some(slot)
     }
 
-    fn load(&mut self, load: Load, register: u8) -> Result<(), Dead> {
+    /// Takes the registers of numbers that are kept for something else.
+    pub(super) fn take_kept(&mut self) -> [u8; KEPT.len()] {
+        self.state.kept = [None; KEPT.len()];
+        KEPT
+    }
+
+    /// Reads a number, as it stands in the packet.
+    pub(super) fn load(&mut self, load: Load, register: u8) -> Result<(), Dead> {
         let (offset, size) = (u32::try_from(load.offset).map_err(|_| Dead)?, u32::from(load.size));
         let end = offset.checked_add(size).filter(|end| *end <= self.window).ok_or(Dead)?;
         let short = i16::try_from(offset).map_err(|_| Dead)?;

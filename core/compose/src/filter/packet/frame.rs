@@ -106,6 +106,8 @@ fn ethertype(a: &mut Assembler, data: i16) {
     let (known, six) = (a.label(), a.label());
     let in_packet = |kind: u16| i32::from(kind.to_be());
     a.jump_if(Cond::Ne, KIND, 0, known);
+    // 0 would be a length, and LLC behind it; this one is reserved.
+    a.mov(KIND, 0xffff);
     a.jump_if(Cond::Eq, BYTES, 0, known);
     a.load(Width::B1, 0, BLOCK, data);
     a.alu(Alu::Rsh, 0, 4);

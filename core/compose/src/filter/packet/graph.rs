@@ -20,7 +20,17 @@ pub(super) enum Goal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ask {
     Compare(Compare),
-    Relation { left: Number, order: Order, right: Number },
+    /// See [`Test::Chain`].
+    Chain {
+        network: usize,
+        six: bool,
+        protocol: u8,
+    },
+    Relation {
+        left: Number,
+        order: Order,
+        right: Number,
+    },
 }
 
 /// The bits of `mask` against a number. The mask is no wider than what is read.
@@ -63,6 +73,9 @@ impl Graph {
             Test::Compare { load, mask, order, value } => {
                 let (mask, order, value) = (mask & width_mask(load.size), *order, *value);
                 self.push(Ask::Compare(Compare { load: *load, mask, order, value }), yes, no)
+            }
+            Test::Chain { network, six, protocol } => {
+                self.push(Ask::Chain { network: *network, six: *six, protocol: *protocol }, yes, no)
             }
             Test::Relation { left, order, right } => {
                 let ask = match compare(left, *order, right) {
@@ -195,7 +208,7 @@ impl Facts {
         let fact = self.0.entry((key(load), mask)).or_insert_with(|| Fact::any(mask));
         match (order, answer) {
             (Order::Equal | Order::In | Order::Like, true) | (Order::Unequal, false) => {
-                fact.within(value, value)
+                fact.within(value, value);
             }
             (Order::Equal | Order::In | Order::Like, false) | (Order::Unequal, true) => {
                 if fact.not.len() < NOT_MAX {

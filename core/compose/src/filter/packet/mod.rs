@@ -21,6 +21,7 @@
 //!
 //! The function that makes the frame moves its first bytes to the front, over the last fixed fields of the section.
 
+mod chain;
 mod code;
 mod frame;
 mod graph;

@@ -1,7 +1,7 @@
 //! How many bytes of a frame a test can look at, so that no more are read in the kernel: numbers are bounded by what is
 //! done with them.
 
-use tracer_dsl::filter::bytes::{FRAME_MAX, Load, Number, Test};
+use tracer_dsl::filter::bytes::{CHAIN_BYTES, FRAME_MAX, Load, Number, Test};
 use tracer_dsl::filter::tree::Operator;
 
 /// The most that an IPv4 header has.
@@ -18,6 +18,7 @@ fn of_test(test: &Test) -> u64 {
         Test::Not(inside) => of_test(inside),
         Test::All(parts) | Test::Any(parts) => parts.iter().map(of_test).max().unwrap_or(0),
         Test::Compare { load, .. } => end(*load, Range::constant(0)),
+        Test::Chain { network, .. } => u64::try_from(network + CHAIN_BYTES).unwrap_or(u64::MAX),
         Test::Relation { left, right, .. } => of_number(left).1.max(of_number(right).1),
     }
 }
@@ -126,6 +127,7 @@ mod tests {
             ("ether[ip[0] % 8 | 5 ^ 9] = 1", 16),
             ("ether[1 << (ip[0] & 7)] = 1", 129),
             ("ether[5000] = 1", 4096),
+            ("ip6 protochain 6", 14 + 512),
         ] {
             assert_eq!(of(text), bytes, "{text}");
         }
