@@ -27,6 +27,9 @@ enum Asked {
     Inspect(Option<String>),
     /// `filter test`, with the filter and the file.
     Filter(filter::Asked),
+    /// `filter explain`.
+    #[cfg(target_os = "linux")]
+    Explain(crate::explain::Asked),
     /// `completion` or `man`.
     Manual(manual::Asked),
     /// Clap has the last word: help, version, or a mistake.
@@ -50,6 +53,8 @@ pub(crate) fn main() -> Exit {
         #[cfg(target_os = "linux")]
         Ok(Asked::Inspect(pattern)) => crate::look::run(pattern.as_deref(), &catalog),
         Ok(Asked::Filter(asked)) => filter::run(&asked),
+        #[cfg(target_os = "linux")]
+        Ok(Asked::Explain(asked)) => crate::explain::run(&asked, &catalog, &table),
         Ok(Asked::Manual(asked)) => manual::run(asked, whole(&table)),
         Ok(Asked::Clap(error)) => {
             // Clap knows the stream; a closed one is no news.
@@ -90,6 +95,8 @@ pub(crate) fn check(arguments: &[&str]) -> Result<(), String> {
         Ok(Asked::Run(command, settings, _)) => stored::check(command, &settings),
         #[cfg(target_os = "linux")]
         Ok(Asked::Inspect(_)) => Ok(()),
+        #[cfg(target_os = "linux")]
+        Ok(Asked::Explain(asked)) => crate::explain::check(&asked, &table),
         Ok(Asked::Filter(asked)) => {
             asked.filter().map(|_| ()).map_err(|diagnostics| diagnostics.render(Colour::Never))
         }
@@ -154,6 +161,12 @@ fn ask(table: &OptionTable, arguments: impl Iterator<Item = OsString>) -> Result
     #[cfg(target_os = "linux")]
     if let Some(pattern) = crate::look::asked(name, sub_matches) {
         return Ok(Asked::Inspect(pattern));
+    }
+    #[cfg(target_os = "linux")]
+    if let Some(("explain", own)) = sub_matches.subcommand().filter(|_| name == "filter")
+        && let Some(asked) = crate::explain::asked(own)
+    {
+        return Ok(Asked::Explain(asked));
     }
     if let Some(asked) = filter::asked(name, sub_matches) {
         return Ok(Asked::Filter(asked));

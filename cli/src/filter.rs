@@ -36,12 +36,15 @@ pub(crate) fn command() -> Command {
         .arg(expr.help("The filter, which can be about packets only"))
         .arg(file.help("The capture file, pcap or pcapng"))
         .arg(backend.help("What asks: the one for stored traces, or a program in this kernel, as root"));
-    Command::new("filter").about("Try a filter out").subcommand_required(true).subcommand(test)
+    let command = Command::new("filter").about("Try a filter out").subcommand_required(true).subcommand(test);
+    #[cfg(target_os = "linux")]
+    let command = command.subcommand(crate::explain::command());
+    command
 }
 
 /// What the words behind the sub-command `name` ask for; `None` if it is another's.
 pub(crate) fn asked(name: &str, matches: &ArgMatches) -> Option<Asked> {
-    let (_, matches) = matches.subcommand().filter(|_| name == "filter")?;
+    let (_, matches) = matches.subcommand().filter(|(sub, _)| name == "filter" && *sub == "test")?;
     let text = matches.get_one::<String>("expr")?.clone();
     let bpf = matches.get_one::<String>("backend")?.as_str() == "bpf";
     Some(Asked { text, file: matches.get_one::<PathBuf>("file")?.clone(), bpf })

@@ -18,6 +18,8 @@
 mod collect;
 mod command;
 mod exit;
+#[cfg(target_os = "linux")]
+mod explain;
 mod filter;
 #[cfg(target_os = "linux")]
 mod live;

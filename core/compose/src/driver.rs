@@ -65,6 +65,13 @@ mod frame {
     pub(super) const MAX: usize = 256;
 }
 
+/// What the parts' names begin with that are the filter's, a guard's, or the rest of such a one.
+pub(crate) const FILTER: &str = "filter: ";
+/// See [`FILTER`].
+pub(crate) const GUARD: &str = "guard ";
+/// See [`FILTER`].
+pub(crate) const BEHIND: &str = "behind ";
+
 /// A call of a function, to be patched when the function has its place.
 pub(crate) struct Call {
     /// Index of the call instruction.
@@ -369,7 +376,7 @@ impl<'a> Generator<'a> {
 
     fn call(&mut self, fragment: usize, function: &str) {
         if self.inline(fragment, function) {
-            self.part(&format!("behind {function}"));
+            self.part(&format!("{BEHIND}{function}"));
             return;
         }
         let at = self.asm.call_function();

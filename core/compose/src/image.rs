@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use tracer_bpf::{Insn, btf::Builder, btf::Moved};
+use tracer_bpf::{Insn, btf::Builder, btf::Moved, listing};
 use tracer_event::Layout;
 
 use crate::{
-    driver::{self, Callee, Driver, Function, Inlined},
+    driver::{self, BEHIND, Callee, Driver, FILTER, Function, GUARD, Inlined},
     error::ComposeError,
     link::{Func, MapSpec},
     shape::{MapRef, Shape},
@@ -235,6 +235,26 @@ impl Image {
             self.maps.len() - 1
         });
         self.insns[at].imm = i32::try_from(index).unwrap_or(i32::MAX);
+    }
+
+    /// The instructions of the filter, part by part, with their numbers in the program; empty where it has none.
+    pub fn filter_listing(&self) -> String {
+        let mut text = String::new();
+        let mut shown = false;
+        for (index, place) in self.places.iter().enumerate() {
+            // What is behind a fragment's code that was put in goes on with what was before.
+            let goes_on = place.collector.is_some() || place.name.starts_with(BEHIND);
+            let begins = place.name.starts_with(FILTER) || place.name.starts_with(GUARD);
+            shown = if goes_on { shown && index > 0 } else { begins };
+            if !shown {
+                continue;
+            }
+            let end = self.places.get(index + 1).map_or(self.insns.len(), |next| next.start);
+            let whose = place.collector.as_ref().map_or(String::new(), |name| format!("collector {name}: "));
+            text += &format!("{whose}{}\n", place.name);
+            text += &listing(self.insns.get(place.start..end).unwrap_or_default(), place.start);
+        }
+        text
     }
 
     /// Whose code an instruction is, for a message about it.

@@ -183,6 +183,10 @@ fn filters_of_packets_and_fields() {
     run(5, &seeds, &words, |text| match text.parse::<Filter>() {
         Ok(filter) => {
             in_place(&filter.root, text);
+            // Parentheses may be more than are read.
+            if let Ok(again) = filter.reading().parse::<Filter>() {
+                assert_eq!(again.reading(), filter.reading(), "{text:?}");
+            }
             assert!(!filter.warnings.has_errors());
             true
         }

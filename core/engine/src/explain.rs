@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use tracer_compose::{Catalog, Need};
+use tracer_compose::{Catalog, Need, filter::Stage};
 use tracer_kernel::{
     Capabilities, Capability, Symbols, attach::kprobes_present, host::PossibleCpus, limits::raise_limits,
     nft::trace_enabled,
@@ -101,6 +101,72 @@ pub fn explain(request: &Request, catalog: &Catalog) -> Result<Explanation, Erro
     }
     let kernel = tracer_kernel::host::KernelRelease::running().text;
     Ok(Explanation { kernel, probes: explained, notes: plan.notes.clone(), changes, verified })
+}
+
+/// What becomes of the filters of a request at one probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilterAtProbe {
+    /// As it was asked for.
+    pub probe: String,
+    /// How it would be attached; `None` where nothing is known of that without privileges.
+    pub way: Option<String>,
+    /// When each condition is decided, and what it is about.
+    pub stages: Vec<(String, String)>,
+    /// The filter's instructions; empty without privileges.
+    pub listing: String,
+    /// How many more places of the same pattern there are.
+    pub more: usize,
+}
+
+/// Explains what becomes of a request's filters: where each part is decided, and the instructions that do it.
+///
+/// # Errors
+///
+/// What the run itself would end with, as far as it can be known.
+pub fn explain_filter(
+    request: &Request,
+    catalog: &Catalog,
+) -> Result<(Vec<FilterAtProbe>, Vec<String>), Error> {
+    let symbols = Symbols::open();
+    let symbols = symbols.map_err(|error| Error::System { what: "cannot open /proc/kallsyms", error })?;
+    raise_limits();
+    let mut types = Types::new()?;
+    types.add_files(&request.btf)?;
+    let collectors = crate::plan::collectors(request, catalog)?;
+    Ledger::new(false).prepare(&collectors, &request.probes, &mut types, &mut |_| {})?;
+    let mut plan = Plan::new(request, catalog, &mut types, &symbols)?;
+    let more = shown(&mut plan);
+    let mut found: Vec<FilterAtProbe> = Vec::new();
+    for (probe, more) in plan.probes.iter().zip(more) {
+        let stages =
+            probe.filter.iter().map(|condition| (stage(probe, condition.stage()), condition.subject()));
+        let (stages, listing) = (stages.collect(), String::new());
+        found.push(FilterAtProbe { probe: probe.probe.to_string(), way: None, stages, listing, more });
+    }
+    let own = Capabilities::of_this_thread()
+        .map_err(|error| Error::System { what: "cannot read this process's capabilities", error })?;
+    if own.missing(&[Capability::Bpf, Capability::Perfmon]).is_empty() {
+        let (_ring, rings) = rings(64 << 10)?;
+        let mut loader = Loader::new(&plan, &types, &symbols, &rings, 1, request.rate)?;
+        for (probe, found) in plan.probes.iter().zip(&mut found) {
+            if let Some((way, listing)) = loader.filter_listing(probe)? {
+                found.way = Some(way.to_string());
+                found.listing = listing;
+            }
+        }
+    }
+    Ok((found, plan.notes.clone()))
+}
+
+fn stage(probe: &PlannedProbe<'_>, stage: Stage) -> String {
+    match stage {
+        Stage::Early => "before anything is read".to_owned(),
+        Stage::Return => "when the function returns".to_owned(),
+        Stage::Reader(reader) => {
+            let section = probe.readers.get(reader).map_or("", |(_, reader)| reader.schema.section());
+            format!("behind the reader of {section}")
+        }
+    }
 }
 
 /// Leaves the first few of each pattern's places in the plan; says of each probe how many were left out behind it.

@@ -30,7 +30,7 @@ mod types;
 
 pub use attached::{Counts, Missed};
 pub use error::{Class, Error};
-pub use explain::{ExplainedProbe, Explanation, explain};
+pub use explain::{ExplainedProbe, Explanation, FilterAtProbe, explain, explain_filter};
 pub use host::Machine;
 pub use inspect::{Inspected, inspect};
 pub use notice::Notice;

@@ -6,7 +6,7 @@
 
 use tracer_bpf::insn::{Alu, Cond, Label, PSEUDO_MAP_VALUE, Width};
 
-use super::{Generator, frame, helper, imm};
+use super::{FILTER, Generator, frame, helper, imm};
 use crate::{
     error::ComposeError,
     filter::{Condition, Source, Stage},
@@ -34,7 +34,7 @@ impl<'a> Generator<'a> {
     fn conjunct(&mut self, condition: &'a Condition<'a>, filtered: Label) -> Result<(), ComposeError> {
         let needs = self.needs(condition);
         self.guards(Some(&needs), filtered)?;
-        self.part(&format!("filter: {}", words(condition)));
+        self.part(&format!("{FILTER}{}", condition.subject()));
         for index in needs {
             self.fetch(index)?;
         }
@@ -58,7 +58,7 @@ impl<'a> Generator<'a> {
             let wants = match leaf {
                 Condition::Value(Source::Accessor { accessor, .. }, _) => Some(&accessor.wants),
                 Condition::Packet(_) => self.shape.packet.map(|(_, reader)| &reader.wants),
-                Condition::Kernel(test) => {
+                Condition::Kernel { test, .. } => {
                     needs.push(test.argument());
                     None
                 }
@@ -103,7 +103,7 @@ impl<'a> Generator<'a> {
             }
             Condition::Packet(test) => self.packet(test, otherwise)?,
             Condition::Has(reader) => self.has(*reader, otherwise),
-            Condition::Kernel(test) => self.kernel(test, otherwise)?,
+            Condition::Kernel { test, .. } => self.kernel(test, otherwise)?,
             Condition::Value(source, test) => self.value_of(source, test, otherwise)?,
         }
         Ok(())
@@ -160,21 +160,4 @@ impl<'a> Generator<'a> {
         self.asm.mov(1, 1);
         self.asm.atomic_add(2, 8, 1);
     }
-}
-
-/// What a condition is about, for messages of the verifier.
-fn words(condition: &Condition<'_>) -> String {
-    let words = |leaf: &Condition<'_>| match leaf {
-        Condition::Constant(_) => "nothing".to_owned(),
-        Condition::Packet(_) => "the packet".to_owned(),
-        Condition::Has(_) => "whether a section is there".to_owned(),
-        Condition::Value(Source::Accessor { accessor, .. }, _) => {
-            format!("{}.{}", accessor.section, accessor.field)
-        }
-        Condition::Value(Source::Section { field, .. } | Source::Returned(field), _) => field.name.clone(),
-        Condition::Kernel(_) => "the kernel's memory".to_owned(),
-        Condition::Value(Source::Header(_), _) => "the header".to_owned(),
-        Condition::Not(_) | Condition::All(_) | Condition::Any(_) => String::new(),
-    };
-    condition.leaves().into_iter().map(words).collect::<Vec<_>>().join(", ")
 }

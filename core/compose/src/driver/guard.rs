@@ -4,7 +4,7 @@
 
 use tracer_bpf::insn::{Label, Width};
 
-use super::{Generator, frame};
+use super::{GUARD, Generator, frame};
 use crate::{arguments::Origin, error::ComposeError, shape::Guard};
 
 impl<'a> Generator<'a> {
@@ -15,7 +15,7 @@ impl<'a> Generator<'a> {
         for (number, guard) in shape.guards.iter().enumerate() {
             let concerned = needs.is_none_or(|needs| needs.iter().any(|index| self.touches(*index, guard)));
             if concerned && !std::mem::replace(&mut self.guarded[number], true) {
-                self.part(&format!("guard {}.{}", guard.accessor.section, guard.accessor.field));
+                self.part(&format!("{GUARD}{}.{}", guard.accessor.section, guard.accessor.field));
                 self.guard(guard, filtered)?;
             }
         }

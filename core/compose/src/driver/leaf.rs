@@ -5,7 +5,7 @@ use tracer_dsl::filter::HeaderField;
 use tracer_dsl::filter::bytes::Test;
 use tracer_event::{Field, Kind};
 
-use super::{Generator, frame, helper, imm, offset};
+use super::{BEHIND, FILTER, Generator, frame, helper, imm, offset};
 use crate::{
     error::ComposeError,
     filter::{KernelTest, Memory, Source, VALUES, ValueTest, packet},
@@ -45,7 +45,7 @@ impl<'a> Generator<'a> {
                 self.asm.load(Width::B8, 1, 10, frame::VALUE);
                 test.emit_number(&mut self.asm, 1, otherwise);
             }
-            Source::Section { reader, field } => self.of_section(*reader, field, test, otherwise)?,
+            Source::Section { reader, field, .. } => self.of_section(*reader, field, test, otherwise)?,
             Source::Returned(field) => {
                 let placed = self.layout.sections().get(self.shape.readers.len());
                 let at = placed.map_or(0, |placed| placed.offset) + field.offset;
@@ -192,8 +192,8 @@ impl<'a> Generator<'a> {
         self.asm.mov_reg(2, 0);
         self.asm.mov_reg(1, 7);
         self.asm.alu(Alu::Add, 1, imm(at));
-        self.call_generated("frame", block.frame()?);
-        self.part("behind the packet");
+        self.call_generated(&format!("{FILTER}the packet as a frame"), block.frame()?);
+        self.part(&format!("{BEHIND}the packet"));
         Ok(())
     }
 
@@ -206,7 +206,7 @@ impl<'a> Generator<'a> {
         let (at, insns) = (*at, block.test(test)?);
         self.asm.mov_reg(1, 7);
         self.asm.alu(Alu::Add, 1, imm(at));
-        self.call_generated("packet filter", insns);
+        self.call_generated(&format!("{FILTER}packet sub-expression"), insns);
         self.asm.jump_if(Cond::Eq, 0, 0, otherwise);
         Ok(())
     }

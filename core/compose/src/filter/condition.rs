@@ -24,7 +24,12 @@ pub enum Condition<'a> {
     /// The reader with this place among the shape's has something to say.
     Has(usize),
     /// A value in the kernel's memory compares so; false where it is absent.
-    Kernel(KernelTest),
+    Kernel {
+        /// The comparison.
+        test: KernelTest,
+        /// As it was written.
+        path: String,
+    },
     /// Another value compares so; false where it is absent.
     Value(Source<'a>, ValueTest),
 }
@@ -45,6 +50,8 @@ pub enum Source<'a> {
     Section {
         /// The reader's place among the shape's.
         reader: usize,
+        /// Its section.
+        section: String,
         /// The field.
         field: Field,
     },
@@ -123,7 +130,7 @@ impl<'a> Condition<'a> {
             }
             Self::Has(reader) | Self::Value(Source::Section { reader, .. }, _) => Stage::Reader(*reader),
             Self::Value(Source::Returned(_), _) => Stage::Return,
-            Self::Kernel(_) | Self::Value(..) => Stage::Early,
+            Self::Kernel { .. } | Self::Value(..) => Stage::Early,
         }
     }
 
@@ -133,7 +140,7 @@ impl<'a> Condition<'a> {
             Self::Constant(_) => 0,
             Self::Has(_) | Self::Value(Source::Accessor { .. } | Source::Returned(_), _) => 1,
             Self::Value(Source::Header(_), _) => 2,
-            Self::Kernel(_) | Self::Value(Source::Section { .. }, _) => 3,
+            Self::Kernel { .. } | Self::Value(Source::Section { .. }, _) => 3,
             Self::Packet(_) => 4,
             Self::Not(inside) => inside.cost(),
             Self::All(parts) | Self::Any(parts) => parts.iter().map(Self::cost).max().unwrap_or(0),
@@ -147,6 +154,27 @@ impl<'a> Condition<'a> {
             Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::leaves).collect(),
             leaf => vec![leaf],
         }
+    }
+
+    /// What it is about.
+    pub fn subject(&self) -> String {
+        let subject = |leaf: &Self| match leaf {
+            Self::Packet(_) => "the packet".to_owned(),
+            Self::Has(_) => "whether a section is there".to_owned(),
+            Self::Kernel { path, .. } => path.clone(),
+            Self::Value(Source::Accessor { accessor, .. }, _) => {
+                format!("{}.{}", accessor.section, accessor.field)
+            }
+            Self::Value(Source::Section { section, field, .. }, _) => format!("{section}.{}", field.name),
+            Self::Value(Source::Returned(field), _) => format!("ret.{}", field.name),
+            Self::Value(Source::Header(field), _) => field.name().to_owned(),
+            Self::Constant(_) | Self::Not(_) | Self::All(_) | Self::Any(_) => {
+                "what is known before".to_owned()
+            }
+        };
+        let mut subjects: Vec<String> = self.leaves().into_iter().map(subject).collect();
+        subjects.dedup();
+        subjects.join(", ")
     }
 
     /// The same with what is known of the probe worked in.

@@ -182,7 +182,7 @@ impl<'a> Resolver<'_, '_, '_, 'a> {
         } else {
             let here = self.scope.readers.iter().position(|(_, reader)| reader.schema.section() == section);
             match here {
-                Some(reader) => Source::Section { reader, field: field.clone() },
+                Some(reader) => Source::Section { reader, section: section.to_owned(), field: field.clone() },
                 None if reader.wants.met_by(self.scope.arguments) => {
                     let collector = &fragment.manifest.name;
                     let found = Diagnostic::error(format!("`{section}.{name}` is not read")).at(place);
@@ -203,7 +203,8 @@ impl<'a> Resolver<'_, '_, '_, 'a> {
             return Ok(None);
         }
         if let Some(test) = KernelTest::new(types, self.scope.arguments, self.filter, comparison)? {
-            return Ok(Some(Condition::Kernel(test)));
+            let path = self.filter.at(comparison.path.span.clone()).fragment().to_owned();
+            return Ok(Some(Condition::Kernel { test, path }));
         }
         let first = comparison.path.steps.first().map_or("", |step| step.name.as_str());
         if types.iter().any(|types| types.find(Kind::Struct, first).is_some()) {

@@ -35,7 +35,7 @@ impl Scratch {
         };
         let in_memory = |leaf: &&Condition<'_>| match leaf {
             Condition::Value(Source::Accessor { accessor, .. }, _) => accessor.size > 8,
-            Condition::Kernel(_) | Condition::Value(..) => true,
+            Condition::Kernel { .. } | Condition::Value(..) => true,
             _ => false,
         };
         let values = leaves().any(|leaf| in_memory(&leaf)).then(|| take(VALUES));

@@ -17,6 +17,7 @@ mod names;
 mod packet;
 mod part;
 mod read;
+mod reading;
 mod sugar;
 pub mod tree;
 

@@ -243,6 +243,27 @@ impl<'a> Loader<'a> {
         Ok((None, refused))
     }
 
+    /// The way by which a probe could be attached, and the instructions of its filter then.
+    pub(crate) fn filter_listing(
+        &mut self,
+        probe: &PlannedProbe<'a>,
+    ) -> Result<Option<(Way, String)>, Error> {
+        let (Some(way), _) = self.try_ways(probe)? else { return Ok(None) };
+        let roles = match way {
+            Way::Fexit | Way::Kretprobe => vec![Role::Entry, Role::Return(ReturnValue { parameters: 0 })],
+            _ => vec![Role::Event],
+        };
+        let mut text = String::new();
+        for role in roles {
+            let build = way.builds().first().copied().unwrap_or(Build::Probe);
+            let part = Part { way, build, role, first: 0, count: 1 };
+            if let Ok(image) = self.compose(probe, part) {
+                text += &image.filter_listing();
+            }
+        }
+        Ok(Some((way, text)))
+    }
+
     /// Loads and attaches what some probes of one shape need, one way: the attachment is the last one then. Gives what
     /// decoding the records of the first one takes.
     fn by(
