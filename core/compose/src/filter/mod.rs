@@ -16,3 +16,9 @@ pub use kernel::{KernelPath, KernelTest};
 pub use number::Number;
 pub use resolve::no_argument;
 pub use value::{Form, Memory, ValueTest};
+
+/// Helpers by their numbers in `include/uapi/linux/bpf.h`; both are there from 5.5 on.
+mod helper {
+    pub(super) const PROBE_READ_KERNEL: i32 = 113;
+    pub(super) const PROBE_READ_KERNEL_STR: i32 = 115;
+}

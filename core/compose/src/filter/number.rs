@@ -135,5 +135,5 @@ impl NumberTest {
 
 /// A number of either sign in 64 bits.
 fn bits(value: &i128) -> u64 {
-    (value & i128::from(u64::MAX)) as u64
+    value.cast_unsigned() as u64
 }

@@ -415,3 +415,16 @@ fn what_one_btf_only_mentions_another_describes() {
     let found = KernelTest::new(&[&other, &types.btf], &types.arguments, &filter, &comparison);
     assert_eq!(found.unwrap().unwrap().argument(), 1);
 }
+
+#[test]
+fn the_pages_examples_lead_somewhere() {
+    let page = include_str!("../../../../docs/filters.md");
+    let block = page.split("```kernel\n").nth(1).unwrap().split("```").next().unwrap();
+    let types = Types::new();
+    let mut seen = 0;
+    for part in block.lines().flat_map(|line| line.split(" and ")) {
+        assert!(types.test(part).unwrap_or_else(|found| panic!("{found:?}")).is_some(), "`{part}`");
+        seen += 1;
+    }
+    assert!(seen >= 10, "only {seen} examples found: does this test still read the page?");
+}
