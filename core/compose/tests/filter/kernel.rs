@@ -345,7 +345,7 @@ fn what_cannot_be_read_is_absent() {
 }
 
 fn said(found: &Diagnostic) -> String {
-    let place = found.source.as_ref().map(|place| place.fragment()).unwrap_or_default();
+    let place = found.source.as_ref().map(tracer_dsl::SourceRef::fragment).unwrap_or_default();
     format!(
         "[{place}] {}; {}; {}",
         found.message,

@@ -13,6 +13,7 @@ use tracer_compose::filter::Memory;
 pub(crate) const SCRATCH: Memory = Memory { register: 7, offset: 24 };
 const FILL: u8 = 0xa5;
 const SIZE: usize = 640;
+const EFAULT: i64 = -14;
 
 #[repr(align(8))]
 struct Slot([AtomicU8; SIZE]);
@@ -66,7 +67,7 @@ fn copy(to: u64, size: u64, from: u64, part: impl Fn(&[u8]) -> Option<Vec<u8>>) 
             place.store(byte, Ordering::Relaxed);
         }
     });
-    if failed { -14i64 as u64 } else { 0 }
+    if failed { EFAULT.cast_unsigned() } else { 0 }
 }
 
 /// The same, of a section in memory that the helpers can read.
@@ -77,7 +78,6 @@ pub(crate) fn run_at(
     emit: impl FnOnce(&mut Assembler, Memory, Label),
 ) -> bool {
     assert_eq!(scratch, SCRATCH);
-    SECTION.with_borrow_mut(|own| own.clear());
     // Its address must stay: rbpf and the helpers read it where it is.
     let section: &'static [u8] = Box::leak(section.to_vec().into_boxed_slice());
     let address = section.as_ptr().addr() as u64;
@@ -87,7 +87,7 @@ pub(crate) fn run_at(
     let answer = run(&kernel, &[], address, size, |asm, otherwise| {
         emit(asm, Memory { register: 1, offset: 0 }, otherwise);
     });
-    SECTION.with_borrow_mut(|own| own.clear());
+    SECTION.with_borrow_mut(Vec::clear);
     answer
 }
 

@@ -327,7 +327,7 @@ fn bitfields() {
                     // The bits around are all set, or none is.
                     for around in [0, u64::MAX] {
                         let mask = ((1u64 << bits) - 1) << below;
-                        let word = (value as u64) << below & mask | around & !mask;
+                        let word = (value.cast_unsigned() as u64) << below & mask | around & !mask;
                         for order in ["==", ">="] {
                             let (filter, comparison) = comparison(&format!("x.y {order} {value}"));
                             let class = Class::Number(least, most);
