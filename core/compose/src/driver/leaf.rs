@@ -121,26 +121,19 @@ impl<'a> Generator<'a> {
         self.asm.alu(Alu::Add, 3, imm(self.record_at + self.layout.fixed_end()));
         let scratch = self.values()?;
         if field.kind == Kind::Text {
-            // The place in the section in the lower half, the length in the upper one.
-            let longest = VALUES / 2 - 1;
-            self.asm.load(Width::B4, 2, 3, offset(field.offset)?);
-            self.asm.jump_if(Cond::Eq, 2, 0, otherwise);
-            self.asm.mov_reg(4, 2);
-            self.asm.alu(Alu::And, 4, 0xffff);
-            self.asm.alu(Alu::Rsh, 2, 16);
-            self.asm.jump_if(Cond::Gt, 4, imm(most), otherwise);
-            self.asm.jump_if(Cond::Gt, 2, imm(longest), otherwise);
-            self.asm.alu_reg(Alu::Add, 3, 4);
-            self.address(1, scratch);
-            // An older text must not go on behind this one.
-            self.asm.mov_reg(4, 1);
-            self.asm.alu_reg(Alu::Add, 4, 2);
-            self.asm.store_imm(Width::B1, 4, 0, 0);
-        } else {
-            self.asm.mov(2, imm(field.kind.size().unwrap_or(0).min(VALUES)));
-            self.asm.alu(Alu::Add, 3, imm(field.offset));
-            self.address(1, scratch);
+            test.copy_text(
+                &mut self.asm,
+                Memory { register: 3, offset: 0 },
+                field.offset,
+                scratch,
+                otherwise,
+            );
+            test.emit(&mut self.asm, scratch, otherwise);
+            return Ok(());
         }
+        self.asm.mov(2, imm(field.kind.size().unwrap_or(0).min(VALUES)));
+        self.asm.alu(Alu::Add, 3, imm(field.offset));
+        self.address(1, scratch);
         self.asm.call(helper::PROBE_READ_KERNEL);
         self.asm.jump_if(Cond::Ne, 0, 0, otherwise);
         test.emit(&mut self.asm, scratch, otherwise);

@@ -12,6 +12,15 @@ use super::value::{Memory, and};
 /// Parts of a pattern that 64 states can tell apart.
 const PARTS: u8 = 63;
 
+// What the registers hold.
+const STATES: u8 = 0;
+const SPARE: u8 = 1;
+const INDEX: u8 = 2;
+const SAME: u8 = 3;
+const BYTE: u8 = 4;
+/// States that the byte leads into from some other.
+const LEADS: u8 = 5;
+
 /// A pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Automaton {
@@ -52,14 +61,9 @@ impl Automaton {
         Ok(this)
     }
 
-    /// Goes on where the text, which has at most `cap` bytes, is like the pattern. Changes r0 to r5.
-    pub(super) fn emit(&self, asm: &mut Assembler, at: Memory, cap: u32, miss: Label) {
-        const STATES: u8 = 0;
-        const SPARE: u8 = 1;
-        const INDEX: u8 = 2;
-        const SAME: u8 = 3;
-        const BYTE: u8 = 4;
-        const LEADS: u8 = 5;
+    /// Goes on where the text, which has at most `cap` bytes, is like the pattern. One that has as many goes on with
+    /// `tail`. Changes r0 to r5.
+    pub(super) fn emit(&self, asm: &mut Assembler, at: Memory, cap: u32, tail: &str, miss: Label) {
         let (again, end) = (asm.label(), asm.label());
         asm.mov(STATES, 1);
         asm.mov(INDEX, 0);
@@ -68,6 +72,21 @@ impl Automaton {
         asm.alu_reg(Alu::Add, SPARE, INDEX);
         asm.load(Width::B1, BYTE, SPARE, at.offset);
         asm.jump_if(Cond::Eq, BYTE, 0, end);
+        self.step(asm);
+        asm.alu(Alu::Add, INDEX, 1);
+        asm.jump_if(Cond::Lt, INDEX, cap.cast_signed(), again);
+        for byte in tail.bytes() {
+            asm.mov(BYTE, byte.into());
+            self.step(asm);
+        }
+        asm.place(end);
+        asm.alu(Alu::Rsh, STATES, self.parts.into());
+        asm.alu(Alu::And, STATES, 1);
+        asm.jump_if(Cond::Eq, STATES, 0, miss);
+    }
+
+    /// Takes one byte more.
+    fn step(&self, asm: &mut Assembler) {
         asm.mov(LEADS, 0);
         for (byte, states) in &self.bytes {
             asm.mov_reg(SAME, BYTE);
@@ -97,12 +116,6 @@ impl Automaton {
         if self.anything != 0 {
             asm.alu_reg(Alu::Or, STATES, BYTE);
         }
-        asm.alu(Alu::Add, INDEX, 1);
-        asm.jump_if(Cond::Lt, INDEX, cap.cast_signed(), again);
-        asm.place(end);
-        asm.alu(Alu::Rsh, STATES, i32::from(self.parts));
-        asm.alu(Alu::And, STATES, 1);
-        asm.jump_if(Cond::Eq, STATES, 0, miss);
     }
 }
 

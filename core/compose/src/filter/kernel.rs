@@ -10,17 +10,12 @@ use tracer_dsl::Diagnostic;
 use tracer_dsl::filter::tree::{Comparison, Literal, LiteralKind, Path};
 use tracer_dsl::filter::{Class, Filter};
 
+use super::helper;
 use super::number::Number;
 use super::resolve;
 use super::text::TextTest;
 use super::value::{Form, Memory, ValueTest, and};
 use crate::arguments::Arguments;
-
-/// Helpers by their numbers in `include/uapi/linux/bpf.h`; both are there from 5.5 on.
-mod helper {
-    pub(super) const PROBE_READ_KERNEL: i32 = 113;
-    pub(super) const PROBE_READ_KERNEL_STR: i32 = 115;
-}
 
 /// Bytes that are looked at of a text whose memory has no known length.
 const UNKNOWN_TEXT: u32 = TextTest::MOST - 1;

@@ -24,3 +24,9 @@ pub use resolve::no_argument;
 pub use scope::{Resolved, Scope, resolve};
 pub(crate) use scratch::{Scratch, VALUES};
 pub use value::{Form, Memory, ValueTest};
+
+/// Helpers by their numbers in `include/uapi/linux/bpf.h`; both are there from 5.5 on.
+mod helper {
+    pub(super) const PROBE_READ_KERNEL: i32 = 113;
+    pub(super) const PROBE_READ_KERNEL_STR: i32 = 115;
+}

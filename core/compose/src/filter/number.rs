@@ -135,5 +135,5 @@ impl NumberTest {
 
 /// A number of either sign in 64 bits.
 fn bits(value: &i128) -> u64 {
-    u64::try_from(value & i128::from(u64::MAX)).unwrap_or(u64::MAX)
+    value.cast_unsigned() as u64
 }

@@ -11,11 +11,19 @@ use super::bytes::{any, equal};
 use super::glob::Automaton;
 use super::value::{Memory, never};
 
+/// Where a text ends if at no NUL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    /// After so many bytes.
+    pub(super) cap: u32,
+    /// What is read behind one that long.
+    pub(super) tail: &'static str,
+}
+
 /// A comparison of texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TextTest {
-    /// Bytes after which a text ends if no NUL did.
-    cap: u32,
+    end: End,
     order: Order,
     texts: Vec<String>,
     /// What patterns come to; one for each text.
@@ -39,7 +47,7 @@ impl TextTest {
 
     /// # Errors
     /// What is too long, and how long it may be.
-    pub(super) fn new(cap: u32, order: Order, texts: Vec<String>) -> Result<Self, String> {
+    pub(super) fn new(end: End, order: Order, texts: Vec<String>) -> Result<Self, String> {
         let mut patterns = Vec::new();
         if order == Order::Like {
             for text in &texts {
@@ -47,12 +55,12 @@ impl TextTest {
             }
             // A text that is known beforehand is never looked for by BPF.
             let searches = patterns.iter().any(|pattern| matches!(pattern, Pattern::Any(_)));
-            if searches && cap > Self::MOST && cap != u32::MAX {
-                let most = Self::MOST;
+            if searches && end.cap > Self::MOST && end.cap != u32::MAX {
+                let (cap, most) = (end.cap, Self::MOST);
                 return Err(format!("a pattern takes texts of at most {most} bytes, and this one has {cap}"));
             }
         }
-        Ok(Self { cap, order, texts, patterns })
+        Ok(Self { end, order, texts, patterns })
     }
 
     pub(super) fn holds(&self, text: &str) -> bool {
@@ -78,41 +86,52 @@ impl TextTest {
                 .max(),
             _ => self.texts.iter().map(with_end).max(),
         };
-        longest.unwrap_or(0).min(self.cap)
+        longest.unwrap_or(0).min(self.end.cap)
     }
 
     pub(super) fn emit(&self, asm: &mut Assembler, at: Memory, otherwise: Label) {
-        let cap = self.cap;
+        let end = self.end;
         if self.order != Order::Like {
             let negated = self.order == Order::Unequal;
             return any(asm, &self.texts, negated, otherwise, |asm, text, miss| {
-                same(asm, at, cap, text, miss);
+                same(asm, at, end, text, miss);
             });
         }
         any(asm, &self.patterns, false, otherwise, |asm, pattern, miss| match pattern {
-            Pattern::Exactly(text) => same(asm, at, cap, text, miss),
-            Pattern::Prefix(text) if fits(text, cap) => equal(asm, at, text.as_bytes(), miss),
-            Pattern::Prefix(_) => never(asm, miss),
-            Pattern::Any(automaton) => automaton.emit(asm, at, cap.min(Self::MOST), miss),
+            Pattern::Exactly(text) => same(asm, at, end, text, miss),
+            Pattern::Prefix(text) => match end.inside(text) {
+                Some(inside) => equal(asm, at, inside.as_bytes(), miss),
+                None => never(asm, miss),
+            },
+            Pattern::Any(automaton) => automaton.emit(asm, at, end.cap.min(Self::MOST), end.tail, miss),
         });
     }
 }
 
 /// Goes on where this is the text.
-fn same(asm: &mut Assembler, at: Memory, cap: u32, text: &str, miss: Label) {
-    if !fits(text, cap) {
+fn same(asm: &mut Assembler, at: Memory, end: End, text: &str, miss: Label) {
+    let Some(inside) = end.inside(text) else { return never(asm, miss) };
+    let full = inside.len() == end.cap as usize;
+    if full && text.len() != inside.len() + end.tail.len() {
         return never(asm, miss);
     }
-    equal(asm, at, text.as_bytes(), miss);
-    if text.len() < cap as usize {
+    equal(asm, at, inside.as_bytes(), miss);
+    if !full {
         asm.load(Width::B1, 1, at.register, at.behind(text.len()).offset);
         asm.jump_if(Cond::Ne, 1, 0, miss);
     }
 }
 
-/// Whether a text of at most that many bytes can be, or begin with, this.
-fn fits(text: &str, cap: u32) -> bool {
-    text.len() <= cap as usize && !text.contains('\0')
+impl End {
+    /// What has to be in memory for the text to begin like this; `None` where it cannot.
+    fn inside(self, text: &str) -> Option<&str> {
+        let inside = match text.split_at_checked(self.cap as usize) {
+            Some((inside, rest)) if rest.is_empty() || rest == self.tail => inside,
+            None if text.len() < self.cap as usize => text,
+            _ => return None,
+        };
+        (!text.contains('\0')).then_some(inside)
+    }
 }
 
 impl Pattern {

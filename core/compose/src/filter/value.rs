@@ -2,7 +2,7 @@
 
 use tracer_bpf::{
     Assembler,
-    insn::{Alu, Cond, Label},
+    insn::{Alu, Cond, Label, Width},
 };
 use tracer_dsl::Diagnostic;
 use tracer_dsl::filter::tree::{Comparison, Order};
@@ -10,13 +10,14 @@ use tracer_dsl::filter::{Class, Filter, HeaderField, Operand, is_like};
 use tracer_event::{Field, Kind, Show};
 
 use super::bytes::BytesTest;
+use super::helper;
 use super::number::{Number, NumberTest};
-use super::text::TextTest;
+use super::text::{End, TextTest};
 
-/// A place that the program may read: a register and bytes from there. The register's address is a multiple of 8.
+/// A place in memory: a register and bytes from there. The register's address is a multiple of 8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
-    /// r6 to r9, or r10.
+    /// r6 to r10: the others are changed.
     pub register: u8,
     /// Bytes; what is read there ends below 32 KiB.
     pub offset: i16,
@@ -45,13 +46,15 @@ pub enum Form {
     Number(Number),
     /// A text that ends at the first NUL, or after that many bytes.
     Text(u32),
+    /// The same, where one of that many bytes was cut: it is read with `…` behind it, as in stored traces.
+    Cut(u32),
     /// At least as many bytes as it is compared with.
     Bytes,
 }
 
 impl Form {
-    /// That of a section's field; `None` for a [`Kind::Text`], whose bytes are elsewhere (see [`ValueTest::text`]), and for
-    /// tails.
+    /// That of a section's field; `None` for a [`Kind::Text`], whose bytes are elsewhere (see [`ValueTest::copy_text`]), and
+    /// for tails.
     pub fn of(field: &Field) -> Option<Form> {
         let big_endian = matches!(field.show, Show::Be16 | Show::Be32 | Show::Ipv4);
         Some(match field.kind {
@@ -59,7 +62,7 @@ impl Form {
             Kind::Int(bytes) => Form::Number(Number::plain(bytes, true)),
             Kind::Enum { width, signed, .. } => Form::Number(Number::plain(width, signed)),
             Kind::Bytes(_) => Form::Bytes,
-            Kind::Str(bytes) => Form::Text(bytes),
+            Kind::Str(bytes) => Form::Cut(bytes),
             Kind::Text | Kind::Tail => return None,
         })
     }
@@ -103,12 +106,13 @@ impl ValueTest {
                     values: values.collect(),
                 })
             }
-            Form::Text(bytes) => {
+            Form::Text(cap) | Form::Cut(cap) => {
+                let tail = if matches!(form, Form::Cut(_)) { "…" } else { "" };
                 let texts = operands.into_iter().filter_map(|operand| match operand {
                     Operand::Text(text) => Some(text),
                     Operand::Number(_) | Operand::Bytes(_) => None,
                 });
-                let test = TextTest::new(bytes, comparison.order, texts.collect());
+                let test = TextTest::new(End { cap, tail }, comparison.order, texts.collect());
                 What::Text(test.map_err(|reason| {
                     let place =
                         comparison.values.first().map_or(comparison.path.span.clone(), |v| v.span.clone());
@@ -128,7 +132,7 @@ impl ValueTest {
         Ok(ValueTest { form, what })
     }
 
-    /// Checks a comparison of a section's field. A [`Kind::Text`] is asked where [`ValueTest::text`] put it.
+    /// Checks a comparison of a section's field. A [`Kind::Text`] is asked where [`ValueTest::copy_text`] put it.
     ///
     /// # Errors
     /// As [`ValueTest::new`]; and a field that cannot be compared.
@@ -236,6 +240,42 @@ impl ValueTest {
             (What::Text(test), _) => test.emit(asm, at, otherwise),
             (What::Bytes(test), _) => test.emit(asm, at, otherwise),
         }
+    }
+
+    /// Bytes of scratch memory that [`ValueTest::copy_text`] uses.
+    pub fn copies(&self) -> u32 {
+        (self.looks_at() + 1).next_multiple_of(8)
+    }
+
+    /// Puts as much of a [`Kind::Text`] as it looks at into the scratch memory, with a NUL behind it: there it can be
+    /// asked. `section` is the section in the record, and may be in any register; `field` the field's offset in it. Goes
+    /// to `otherwise` where that fails. Changes r0 to r5.
+    pub fn copy_text(
+        &self,
+        asm: &mut Assembler,
+        section: Memory,
+        field: u32,
+        scratch: Memory,
+        otherwise: Label,
+    ) {
+        let short = asm.label();
+        let most = self.looks_at().min(TextTest::MOST).cast_signed();
+        section.address(asm, 4);
+        asm.load(Width::B4, 3, 4, i16::try_from(field).unwrap_or(i16::MAX));
+        asm.mov_reg(2, 3);
+        asm.alu(Alu::Rsh, 2, 16);
+        asm.alu(Alu::And, 3, 0xffff);
+        asm.jump_if(Cond::Le, 2, most, short);
+        asm.mov(2, most);
+        asm.place(short);
+        // The end first: behind the call nobody knows the length.
+        scratch.address(asm, 1);
+        asm.alu_reg(Alu::Add, 1, 2);
+        asm.store_imm(Width::B1, 1, 0, 0);
+        scratch.address(asm, 1);
+        asm.alu_reg(Alu::Add, 3, 4);
+        asm.call(helper::PROBE_READ_KERNEL);
+        asm.jump_if(Cond::Slt, 0, 0, otherwise);
     }
 
     /// Asks of a number in a register from r1 to r5 that is extended to 64 bits and in the host's order. Falls through

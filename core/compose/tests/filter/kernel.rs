@@ -345,7 +345,7 @@ fn what_cannot_be_read_is_absent() {
 }
 
 fn said(found: &Diagnostic) -> String {
-    let place = found.source.as_ref().map(|place| place.fragment()).unwrap_or_default();
+    let place = found.source.as_ref().map(tracer_dsl::SourceRef::fragment).unwrap_or_default();
     format!(
         "[{place}] {}; {}; {}",
         found.message,
@@ -414,4 +414,17 @@ fn what_one_btf_only_mentions_another_describes() {
     let (filter, comparison) = crate::values::comparison("net_device.ifindex == 1");
     let found = KernelTest::new(&[&other, &types.btf], &types.arguments, &filter, &comparison);
     assert_eq!(found.unwrap().unwrap().argument(), 1);
+}
+
+#[test]
+fn the_pages_examples_lead_somewhere() {
+    let page = include_str!("../../../../docs/filters.md");
+    let block = page.split("```kernel\n").nth(1).unwrap().split("```").next().unwrap();
+    let types = Types::new();
+    let mut seen = 0;
+    for part in block.lines().flat_map(|line| line.split(" and ")) {
+        assert!(types.test(part).unwrap_or_else(|found| panic!("{found:?}")).is_some(), "`{part}`");
+        seen += 1;
+    }
+    assert!(seen >= 10, "only {seen} examples found: does this test still read the page?");
 }

@@ -4,10 +4,11 @@
 use std::os::fd::AsRawFd;
 
 use tracer_bpf::btf::Kind;
-use tracer_bpf::insn::{PSEUDO_MAP_VALUE, Width};
+use tracer_bpf::insn::{Label, PSEUDO_MAP_VALUE, Width};
 use tracer_bpf::{Assembler, Btf, Insn};
-use tracer_compose::filter::{KernelTest, Memory};
+use tracer_compose::filter::{KernelTest, Memory, ValueTest};
 use tracer_compose::{ArgType, Arguments};
+use tracer_event::{Field, Show};
 use tracer_kernel::map::{self, Map, MapSpec};
 use tracer_kernel::prog::{Program, ProgramKind, ProgramSpec};
 use tracer_kernel::{Capabilities, Capability, Symbols};
@@ -37,7 +38,7 @@ impl Live {
             name: "scratch",
             kind: map::ARRAY,
             key_size: 4,
-            value_size: 512,
+            value_size: 1024,
             max_entries: 1,
             flags: 0,
             inner: None,
@@ -74,11 +75,20 @@ impl Live {
         let arguments = self.arguments(&comparison.path.steps[0].name);
         let test = KernelTest::new(&[&self.btf], &arguments, &filter, &comparison);
         let test = test.unwrap_or_else(|found| panic!("`{text}`: {found:?}")).unwrap();
+        self.load(text, |asm, otherwise| {
+            asm.load(Width::B8, 1, 6, 0);
+            let scratch = Memory { register: 7, offset: 1024 - test.scratch() as i16 };
+            test.emit(asm, 1, scratch, otherwise);
+        })
+    }
+
+    /// A program that returns whether what `emit` makes fell through. r6 is the context, r7 points at 1024 bytes.
+    fn load(&self, text: &str, emit: impl FnOnce(&mut Assembler, Label)) -> Program {
         let mut asm = Assembler::default();
         let otherwise = asm.label();
-        asm.load(Width::B8, 1, 1, 0);
+        asm.mov_reg(6, 1);
         asm.load_pseudo(7, PSEUDO_MAP_VALUE, self.scratch.fd().as_raw_fd(), 0);
-        test.emit(&mut asm, 1, Memory { register: 7, offset: 512 - test.scratch() as i16 }, otherwise);
+        emit(&mut asm, otherwise);
         asm.mov(0, 1);
         asm.exit();
         asm.place(otherwise);
@@ -137,6 +147,32 @@ fn the_kernels_own_structures() {
         ("net.loopback_dev.ifindex != 77", 0xffff_8000_0000_0000),
     ] {
         assert!(!live.asked(text, address), "`{text}` holds");
+    }
+}
+
+#[test]
+fn texts_in_a_sections_array() {
+    let Some(live) = Live::new("texts_in_a_sections_array") else { return };
+    let mut value = vec![0; 1024];
+    value[8..12].copy_from_slice(&[12, 0, 9, 0]);
+    value[12..21].copy_from_slice(b"firewalld");
+    let of = Field { name: "y".into(), offset: 8, kind: tracer_event::Kind::Text, show: Show::Plain };
+    for (text, wanted) in [
+        ("x.y == firewalld", true),
+        ("x.y == firewall", false),
+        ("x.y =~ \"fire*\"", true),
+        ("x.y =~ \"?ire*l?\"", true),
+        ("x.y != firewalld", false),
+    ] {
+        live.scratch.update(&[0; 4], &value, 0).unwrap();
+        let (filter, comparison) = comparison(text);
+        let test = ValueTest::of_field(&of, &filter, &comparison).unwrap();
+        let program = live.load(text, |asm, otherwise| {
+            let scratch = Memory { register: 7, offset: 1024 - test.copies() as i16 };
+            test.copy_text(asm, Memory { register: 7, offset: 0 }, 8, scratch, otherwise);
+            test.emit(asm, scratch, otherwise);
+        });
+        assert_eq!(program.test_run(&[]).unwrap() == 1, wanted, "`{text}`");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use tracer_bpf::Assembler;
@@ -12,12 +13,14 @@ use tracer_compose::filter::Memory;
 pub(crate) const SCRATCH: Memory = Memory { register: 7, offset: 24 };
 const FILL: u8 = 0xa5;
 const SIZE: usize = 640;
+const EFAULT: i64 = -14;
 
 #[repr(align(8))]
 struct Slot([AtomicU8; SIZE]);
 
 thread_local! {
     static SLOT: &'static Slot = Box::leak(Box::new(Slot([const { AtomicU8::new(FILL) }; SIZE])));
+    static SECTION: RefCell<Vec<Range<u64>>> = const { RefCell::new(Vec::new()) };
     static KERNEL: RefCell<BTreeMap<u64, Vec<u8>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
@@ -64,7 +67,28 @@ fn copy(to: u64, size: u64, from: u64, part: impl Fn(&[u8]) -> Option<Vec<u8>>) 
             place.store(byte, Ordering::Relaxed);
         }
     });
-    if failed { -14i64 as u64 } else { 0 }
+    if failed { EFAULT.cast_unsigned() } else { 0 }
+}
+
+/// The same, of a section in memory that the helpers can read.
+pub(crate) fn run_at(
+    section: &[u8],
+    scratch: Memory,
+    size: usize,
+    emit: impl FnOnce(&mut Assembler, Memory, Label),
+) -> bool {
+    assert_eq!(scratch, SCRATCH);
+    // Its address must stay: rbpf and the helpers read it where it is.
+    let section: &'static [u8] = Box::leak(section.to_vec().into_boxed_slice());
+    let address = section.as_ptr().addr() as u64;
+    let mut kernel = Kernel::default();
+    kernel.0.insert(address, section.to_vec());
+    SECTION.with_borrow_mut(|own| own.push(address..address + section.len() as u64));
+    let answer = run(&kernel, &[], address, size, |asm, otherwise| {
+        emit(asm, Memory { register: 1, offset: 0 }, otherwise);
+    });
+    SECTION.with_borrow_mut(Vec::clear);
+    answer
 }
 
 /// Runs what `emit` makes: whether it fell through. `value` is in the scratch memory, `pointer` in r1. All else there is
@@ -111,6 +135,7 @@ pub(crate) fn run(
     vm.register_helper(113, read).unwrap();
     vm.register_helper(115, read_text).unwrap();
     vm.register_allowed_memory(address..address + SIZE as u64);
+    SECTION.with_borrow(|own| own.iter().for_each(|range| vm.register_allowed_memory(range.clone())));
     let answer = vm.execute_program().unwrap();
     assert!(answer < 2, "a register that is not its own was changed");
     let untouched = |byte: &AtomicU8| byte.load(Ordering::Relaxed) == FILL;
