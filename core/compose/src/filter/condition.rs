@@ -192,3 +192,63 @@ impl<'a> Condition<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tracer_dsl::filter::Filter;
+    use tracer_dsl::filter::tree::NodeKind;
+
+    use super::*;
+
+    fn packet() -> Condition<'static> {
+        Condition::Packet("tcp".parse::<Filter>().unwrap().packet().unwrap())
+    }
+
+    fn header(text: &str) -> Condition<'static> {
+        let filter: Filter = text.parse().unwrap();
+        let NodeKind::Field(comparison) = &filter.root.kind else { panic!("{text}") };
+        let (section, field) = comparison.path.field().unwrap();
+        let field = HeaderField::named(section, field).unwrap();
+        Condition::Value(Source::Header(field), ValueTest::of_header(field, &filter, comparison).unwrap())
+    }
+
+    #[test]
+    fn what_is_known_is_worked_in() {
+        use Condition::{All, Any, Constant, Has, Not};
+        let known = |field| (field == HeaderField::Probe).then(|| "tcp_v4_rcv".to_owned());
+        for (condition, folded) in [
+            (All(vec![]), Constant(true)),
+            (Any(vec![]), Constant(false)),
+            (All(vec![Constant(true), Has(1)]), Has(1)),
+            (All(vec![Constant(false), Has(1)]), Constant(false)),
+            (Any(vec![Has(1), Not(Box::new(Constant(false)))]), Constant(true)),
+            (Not(Box::new(Not(Box::new(Has(1))))), Has(1)),
+            (All(vec![All(vec![Has(1), Has(2)]), Has(3)]), All(vec![Has(1), Has(2), Has(3)])),
+            (Any(vec![All(vec![Has(1), Has(2)]), Has(3)]), Any(vec![All(vec![Has(1), Has(2)]), Has(3)])),
+            (header("probe.name =~ \"tcp_*\""), Constant(true)),
+            (header("event.probe != tcp_v4_rcv"), Constant(false)),
+            (Not(Box::new(header("event.probe == ip_rcv"))), Constant(true)),
+        ] {
+            assert_eq!(condition.clone().with_header(&known).folded(), folded, "{condition:?}");
+        }
+        let other = header("task.pid == 1");
+        assert_eq!(other.clone().with_header(&known), other);
+    }
+
+    #[test]
+    fn conditions_are_asked_early_and_the_cheap_ones_first() {
+        let late = Condition::Any(vec![packet(), Condition::Has(2)]);
+        let all = Condition::All(vec![
+            Condition::Has(1),
+            late.clone(),
+            packet(),
+            Condition::Constant(true),
+            header("task.pid == 1"),
+        ]);
+        assert_eq!(all.conjuncts(), [header("task.pid == 1"), packet(), Condition::Has(1), late.clone()]);
+        assert_eq!((late.stage(), packet().stage()), (Stage::Reader(2), Stage::Early));
+        assert_eq!(Condition::Constant(true).conjuncts(), []);
+        assert_eq!(Condition::Constant(false).conjuncts(), [Condition::Constant(false)]);
+        assert_eq!(late.subject(), "the packet, whether a section is there");
+    }
+}

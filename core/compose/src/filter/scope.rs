@@ -211,10 +211,13 @@ impl<'a> Resolver<'_, '_, '_, 'a> {
             return Ok(None);
         }
         let known = self.scope.sections().into_iter().chain(HeaderField::SECTIONS.map(str::to_owned));
-        let known: Vec<String> = known.chain(self.scope.structs()).collect();
+        let known: Vec<String> = known.collect();
         let known = known.iter().map(String::as_str);
         let place = self.filter.at(comparison.path.span.clone());
-        Err(Diagnostic::unknown("section or argument", first, known).at(place).into())
+        let found = Diagnostic::unknown("section or argument", first, known).at(place);
+        Err(found
+            .hint("an argument is named by its structure, such as `sk_buff`: `tracer inspect` lists them")
+            .into())
     }
 }
 
@@ -263,12 +266,5 @@ impl<'a> Scope<'_, 'a> {
         let readers = self.catalog.iter().flat_map(|fragment| &fragment.readers);
         let known = readers.map(|reader| reader.schema.section().to_owned());
         known.chain(self.returns.map(|schema| schema.section().to_owned())).collect()
-    }
-
-    fn structs(&self) -> impl Iterator<Item = String> {
-        self.arguments.iter().filter_map(|argument| match &argument.ty {
-            crate::arguments::ArgType::Struct(name) => Some(name.clone()),
-            crate::arguments::ArgType::Enum(_) => None,
-        })
     }
 }
