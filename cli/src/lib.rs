@@ -29,6 +29,7 @@ mod pager;
 mod profile;
 mod progress;
 mod settings;
+mod sort;
 mod stored;
 
 use std::process::ExitCode;
