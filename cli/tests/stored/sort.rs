@@ -160,7 +160,7 @@ fn one_packet_can_be_asked_for() {
     };
     for (filter, of_packet) in [
         ("skb_tracking.id == 0x1fdd03636d", 3),
-        ("skb_tracking.id == 136852333421", 3),
+        ("skb_tracking.id == 136851972973", 3),
         ("skb_tracking.id == 0xffffffffffffffff", 2),
         ("skb_tracking.id == 18446744073709551615", 2),
         ("skb_tracking.id > 0xfffffffffffffff0", 2),
@@ -243,6 +243,10 @@ fn large(folder: &Folder) -> String {
     let mut sink = Box::new(TraceSink::new(&mut bytes));
     sink.begin(&session).unwrap();
     for i in 0..12_000 {
+        if i % 2_000 == 0 {
+            // It ends the block before it.
+            sink.clock(ClockSample { monotonic: tracked::START + i, realtime: 1 }).unwrap();
+        }
         let hit = Hit { probe: (i % 2) as u16, at: i * 100, id: 1 + i * 7 % 3_001, cpu: 0 };
         let record = hit.record(&probes);
         sink.event(&probes.event(&record, &sample::CONTEXT).unwrap()).unwrap();
