@@ -13,7 +13,7 @@ use tracer_event::{Clock, ClockSample, Context, Event, Follow, Session, Symbol, 
 use tracer_trace::file::{Damage, Rendering, Replay, ReplayError, Replayed, Show, Sorting, Trace, TraceSink};
 use tracer_trace::{Account, JsonRender, JsonSink, Loss, Sink, TextRender, TextSink};
 
-use crate::common::{Folder, blocks};
+use crate::common::{Folder, block, blocks};
 use crate::traffic::Numbers;
 
 /// An event or a loss, in the order of the file.
@@ -402,7 +402,7 @@ fn names_and_clocks_are_those_of_the_session() {
     sink.finish().unwrap();
     let text = String::from_utf8(text).unwrap();
     let times: Vec<&str> =
-        text.lines().filter_map(|line| line.starts_with("1970").then(|| &line[..30])).collect();
+        text.lines().filter(|line| line.starts_with("1970")).map(|line| &line[..30]).collect();
     assert_eq!(times, ["1970-01-01T00:57:23.313083998Z", "1970-01-01T00:57:28.313082998Z"]);
     assert!(text.contains("alpha+0x1\n") && text.contains("02:42:ac:10:2a:01 > "), "{text}");
     assert!(text.find("alpha").unwrap() < text.find("beta+0x1").unwrap());
@@ -508,4 +508,73 @@ fn where_no_temporary_file_can_be_it_is_said_what_to_do() {
     let error = trace.sort(&mut ear, sorting).unwrap_err().to_string();
     assert!(error.starts_with("cannot keep events in a temporary file in /nonexistent/folder: "), "{error}");
     assert!(error.ends_with("; set TMPDIR to a folder with more room") && ear.told.is_empty(), "{error}");
+}
+
+#[test]
+fn what_a_stranger_says_of_series_harms_nobody() {
+    let folder = Folder::new();
+    let bytes = written(&[("gw", &random(18, 300, 40))]);
+    let hostile = [
+        "{}",
+        "[]",
+        "nonsense",
+        r#"{"lengths":[]}"#,
+        r#"{"first":18446744073709551615,"lengths":[4294967295]}"#,
+        r#"{"first":0,"lengths":[0,0,0,4294967295,1],"lost":[[4294967295,1],[0,18446744073709551615]]}"#,
+        r#"{"lengths":[1,1,1,1000000],"lost":[[3,18446744073709551615],[3,1],[4,18446744073709551615]]}"#,
+        r#"{"lengths":[-1]}"#,
+        r#"{"lengths":[4294967296]}"#,
+    ];
+    for payload in hostile {
+        let mut forged = bytes[..16].to_vec();
+        for (_, kind, known) in blocks(&bytes) {
+            if kind == 4 {
+                // Two, of which the second counts.
+                forged.extend(block(8, 0, br#"{"lengths":[9]}"#, 15));
+                forged.extend(block(8, 0, payload.as_bytes(), payload.len()));
+            }
+            forged.extend(known);
+        }
+        let trace = Trace::open(&folder.file("t", &forged)).unwrap();
+        let mut ear = Ear::default();
+        trace.replay(&mut ear, Show::default(), &mut |_| {}).unwrap();
+        let mut text = vec![];
+        let threads = NonZeroUsize::MIN;
+        let rendering = Rendering { threads, show: Show::default(), select: &|_| true };
+        trace.render(&TextRender, rendering, &mut text, &mut |_| {}, &mut |_| {}).unwrap();
+        let mut again = Ear::default();
+        sort(&trace, &mut again, 5_000).unwrap();
+        for told in [ear.told, again.told] {
+            assert_eq!(told.iter().filter(|told| matches!(told, Told::Event(..))).count(), 300, "{payload}");
+        }
+    }
+}
+
+#[test]
+fn noise_is_sorted_or_refused() {
+    let folder = Folder::new();
+    let trace = Trace::open(&folder.file("t", &written(&[("gw", &random(19, 400, 60))]))).unwrap();
+    let file = sorted_file(&folder, &trace, 1 << 20);
+    let bytes = std::fs::read(file.files().next().unwrap()).unwrap();
+    let mut numbers = Numbers(20);
+    for _ in 0..300 {
+        let mut noisy = bytes.clone();
+        for _ in 0..1 + numbers.below(4) {
+            let at = numbers.below(noisy.len() as u64) as usize;
+            noisy[at] = numbers.next() as u8;
+        }
+        noisy.truncate(noisy.len() - numbers.below(100) as usize);
+        if let Ok(trace) = Trace::open(&folder.file("noisy", &noisy)) {
+            let (mut plain, mut ear) = (Ear::default(), Ear::default());
+            let whole = trace.replay(&mut plain, Show::default(), &mut |_| {});
+            let sorted = sort(&trace, &mut ear, 3_000);
+            assert_eq!(whole.is_ok(), sorted.is_ok());
+            if let (Ok(whole), Ok((sorted, damages))) = (whole, sorted) {
+                assert_eq!(
+                    (sorted.events, sorted.lost, damages.len() as u64),
+                    (whole.events, whole.lost, whole.damages)
+                );
+            }
+        }
+    }
 }

@@ -152,7 +152,7 @@ impl<'a> Arrange<'a> {
             };
             given.map_err(ReplayError::Sink)?;
             self.given += 1;
-            if self.given % 4096 == 0 {
+            if self.given.is_multiple_of(4096) {
                 (self.done)(self.given, self.expected.items);
             }
         }
