@@ -14,7 +14,7 @@ use tracer_dsl::{
 };
 use tracer_profiles::SearchPath;
 
-use crate::{exit::Exit, filter, manual, profile, settings::settings, stored};
+use crate::{exit::Exit, filter, manual, profile, settings::settings, sort, stored};
 
 /// What the command line comes to.
 enum Asked {
@@ -78,6 +78,7 @@ fn run(command: SubCommand, settings: &Settings, catalog: &Catalog, table: &Opti
             return complain("error: this system cannot be traced: `collect` is for Linux", Exit::Host);
         }
         SubCommand::Print => stored::print(settings),
+        SubCommand::Sort => sort::sort(settings),
         SubCommand::Pcap => stored::pcap(settings),
         SubCommand::Stats => stored::stats(settings),
         SubCommand::Schema => stored::schema(settings),

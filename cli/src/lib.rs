@@ -31,6 +31,7 @@ mod pager;
 mod profile;
 mod progress;
 mod settings;
+mod sort;
 mod stored;
 
 use std::process::ExitCode;

@@ -14,6 +14,12 @@ pub(crate) const PROBE: &str = "probe";
 /// The option that says which events.
 pub(crate) const FILTER: &str = "filter";
 
+/// With less for sorting, temporary files are all there is.
+const MEMORY_MIN: u64 = 1 << 20;
+
+/// More than any machine has.
+const MEMORY_MAX: u64 = 1 << 44;
+
 /// The options that are there without any collector.
 pub fn builtin() -> Vec<OptionDef> {
     global().into_iter().chain(collect()).chain(trace()).collect()
@@ -138,22 +144,22 @@ pub const TRACE: &str = "tracer.data";
 
 /// The options of the sub-commands that read a trace, and those that they share with `collect`.
 fn trace() -> Vec<OptionDef> {
-    use SubCommand::{Collect, Pcap, Print, Schema, Stats};
+    use SubCommand::{Collect, Pcap, Print, Schema, Sort, Stats};
     vec![
         OptionDef::new("link-header", "Show the link-layer header of packets too", ValueType::Flag)
             .short('e')
-            .on([Collect, Print]),
+            .on([Collect, Print, Sort]),
         OptionDef::new(
             "utc",
             "Show the date and time of events (UTC) instead of the kernel's nanoseconds",
             ValueType::Flag,
         )
-        .on([Collect, Print, Stats]),
+        .on([Collect, Print, Sort, Stats]),
         OptionDef::new("file", "The trace", ValueType::Path)
             .value_name("FILE")
             .default(TRACE)
             .positional()
-            .on([Print, Pcap, Stats, Schema]),
+            .on([Print, Sort, Pcap, Stats, Schema]),
         OptionDef::new(
             PROBE,
             "Write the packets seen at this probe, [TYPE:]TARGET; by default at all",
@@ -168,6 +174,24 @@ fn trace() -> Vec<OptionDef> {
             .value_name("FILE")
             .command_line_only()
             .on([Pcap]),
+        OptionDef::new("out", "Write to this file instead of printing", ValueType::Path)
+            .short('o')
+            .value_name("FILE")
+            .command_line_only()
+            .on([Sort]),
+        OptionDef::new(
+            "format",
+            "What is written; by default the file's ending says it: .json, .txt, .pcapng, else a trace",
+            ValueType::choice(["text", "json", "trace", "pcapng"]),
+        )
+        .on([Sort]),
+        OptionDef::new(
+            "memory",
+            "Memory for sorting in bytes (K, M, G); what does not fit goes to temporary files",
+            ValueType::Size { min: MEMORY_MIN, max: MEMORY_MAX },
+        )
+        .default("256M")
+        .on([Sort]),
         OptionDef::new("format", "What is printed", ValueType::choice(["text", "json"]))
             .default("text")
             .on([Print]),
@@ -182,7 +206,7 @@ fn trace() -> Vec<OptionDef> {
         .short('f')
         .key("filters")
         .adding()
-        .on([Collect, Print, Pcap, Stats]),
+        .on([Collect, Print, Sort, Pcap, Stats]),
         OptionDef::new(
             "interface",
             "Only packets at this network device; * stands for any characters; may be given several times",
@@ -192,7 +216,7 @@ fn trace() -> Vec<OptionDef> {
         .value_name("DEV")
         .adding()
         .command_line_only()
-        .on([Collect, Print, Pcap, Stats]),
+        .on([Collect, Print, Sort, Pcap, Stats]),
         OptionDef::new(
             "netns",
             "Only packets in this network namespace: a name of `ip netns`, a process, or a file",
@@ -203,7 +227,7 @@ fn trace() -> Vec<OptionDef> {
         .command_line_only()
         .on([Collect]),
         OptionDef::new("no-pager", "Do not show long output page by page", ValueType::Flag)
-            .on([Print, Stats]),
+            .on([Print, Sort, Stats]),
         OptionDef::new("top", "Rows of each table", ValueType::Integer { min: 1, max: 1_000_000 })
             .default("10")
             .on([Stats]),
