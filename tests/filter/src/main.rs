@@ -13,7 +13,7 @@ use tracer_trace::filter::PacketFilter;
 
 const PACKETS: usize = 300;
 /// Each is a run of tracer, which the emulation takes a fifth of a second for.
-const FILTERS: usize = 100;
+const FILTERS: usize = 70;
 
 fn main() {
     let Some(folder) = std::env::args_os().nth(1) else {
