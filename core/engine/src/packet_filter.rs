@@ -26,7 +26,7 @@ pub struct PacketProgram {
 pub enum PacketProgramError {
     /// Loading programs needs privileges.
     #[error(
-        "BPF programs cannot be loaded: {missing} is missing; run it as root, or with `--backend interpreter`"
+        "BPF programs cannot be loaded without {missing}: run it as root, or with `--backend interpreter`"
     )]
     Privileges {
         /// The capabilities, with commas between them.

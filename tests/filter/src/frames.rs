@@ -35,6 +35,7 @@ fn session(n: &mut Numbers) -> Vec<u8> {
 /// With a length in the EtherType's place.
 fn llc(n: &mut Numbers) -> Vec<u8> {
     let mut frame = generate::frame(n);
+    frame.resize(frame.len().max(14 + 8), 0);
     let length = u16::try_from((frame.len() - 14).min(1500)).unwrap();
     frame[12..14].copy_from_slice(&length.to_be_bytes());
     let start: &[u8] = match n.below(6) {

@@ -1,6 +1,5 @@
 //! The two back ends against each other, where libpcap cannot be asked: tags that stand beside the data, EtherTypes that
 //! do, links that are none, lengths that are wrong, data that is noise or none at all.
-#![expect(clippy::unwrap_used, reason = "tests state their expectations by unwrapping")]
 
 use std::time::{Duration, Instant};
 

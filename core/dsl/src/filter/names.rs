@@ -1,6 +1,6 @@
 //! Names that stand for numbers in filters. The tables are built in, so that a filter means the same on every machine:
-//! services from Debian's netbase 6.4 (`/etc/services`), protocols from IANA's registries, constants from
-//! pcap-filter(7).
+//! services from Debian's netbase 6.4 (`/etc/services`, second names counted: `syslog` is one of TCP's 514 too), protocols
+//! from IANA's registries, constants from pcap-filter(7).
 
 use super::tree::{Primitive, Protocol};
 

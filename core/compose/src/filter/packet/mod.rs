@@ -1,6 +1,6 @@
 //! Packet sub-expressions of filters as BPF functions.
 //!
-//! A composed program calls the *reader* of a packet section into a scratch [`Block`] of the CPU's slot, with as many
+//! A composed program calls the *reader* of a packet section into a scratch `Block` of the CPU's slot, with as many
 //! bytes of data as the filter can look at, before anything else is done. Two generated functions follow: one makes an
 //! Ethernet frame of what was read, whatever was captured, and one asks a sub-expression of it. They call nothing, have
 //! no loops and no maps, and the verifier takes them because each access is bounded by constants.
@@ -9,14 +9,14 @@
 //!
 //! | offset | |
 //! |---|---|
-//! | [`START`] | u32, where in the block the frame begins |
-//! | [`SIZE`] | u32, bytes of the frame that are there |
-//! | [`LENGTH`] | u32, bytes that the frame had |
-//! | [`FIRST`] | u32, the first byte of the frame that is known: 0, or 12 where there is no link header |
-//! | [`STATE`] | u32, 0 when nothing was read, [`ABSENT`] or [`PRESENT`] |
+//! | `START` | u32, where in the block the frame begins |
+//! | `SIZE` | u32, bytes of the frame that are there |
+//! | `LENGTH` | u32, bytes that the frame had |
+//! | `FIRST` | u32, the first byte of the frame that is known: 0, or 12 where there is no link header |
+//! | `STATE` | u32, 0 when nothing was read, `ABSENT` or `PRESENT` |
 //! | 20 | u32, not used |
 //! | 24 | room, so that a tag or a made-up link header can stand before the data |
-//! | [`SECTION`] | the section as its reader writes it: fixed fields, then the packet's bytes |
+//! | `SECTION` | the section as its reader writes it: fixed fields, then the packet's bytes |
 //! | behind | slack, for what the verifier cannot exclude |
 //!
 //! The function that makes the frame moves its first bytes to the front, over the last fixed fields of the section.
@@ -78,7 +78,7 @@ pub enum PacketError {
     Long,
     /// A number is computed out of more parts than there is room for.
     #[error(
-        "arithmetic on the packet's bytes is nested too deep for a BPF program; fewer parentheses are not"
+        "arithmetic on the packet's bytes is nested too deep for a BPF program; write it with fewer parentheses"
     )]
     Deep,
     /// The section has no packet.

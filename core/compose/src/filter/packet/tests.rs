@@ -72,6 +72,7 @@ fn long_lists_fit() {
     assert_eq!(ports(500), Err(PacketError::Long));
     let six = |i: usize| format!("fd00::{i:x}");
     assert!(insns(&list("host", 200, six)).unwrap() < INSNS_MAX);
+    assert!(insns("protochain 6").unwrap() < 400, "{:?}", insns("protochain 6"));
     assert!(PacketError::Long.to_string().contains("4000"));
 }
 
