@@ -148,6 +148,11 @@ impl KernelTest {
         Ok(Some(this))
     }
 
+    /// See [`ValueTest::counts`].
+    pub(super) fn counts(&self) -> (usize, usize) {
+        self.test.counts()
+    }
+
     /// Which of the probe's arguments it asks: an index in [`Arguments`].
     pub fn argument(&self) -> usize {
         self.path.argument

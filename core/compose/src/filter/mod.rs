@@ -14,6 +14,7 @@ pub mod packet;
 mod resolve;
 mod scope;
 mod scratch;
+mod size;
 mod text;
 mod value;
 
@@ -23,6 +24,7 @@ pub use number::Number;
 pub use resolve::no_argument;
 pub use scope::{Resolved, Scope, resolve};
 pub(crate) use scratch::{Scratch, VALUES};
+pub use size::{PACKETS_MAX, PATTERNS_MAX, TooLarge, VALUES_MAX, check_size};
 pub use value::{Form, Memory, ValueTest};
 
 /// Helpers by their numbers in `include/uapi/linux/bpf.h`; both are there from 5.5 on.

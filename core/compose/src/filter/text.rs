@@ -63,6 +63,12 @@ impl TextTest {
         Ok(Self { end, order, texts, patterns })
     }
 
+    /// How many patterns are searched for, and how many texts there are.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let searched = self.patterns.iter().filter(|pattern| matches!(pattern, Pattern::Any(_)));
+        (searched.count(), self.texts.len())
+    }
+
     pub(super) fn holds(&self, text: &str) -> bool {
         match self.order {
             Order::Like => self.texts.iter().any(|pattern| is_like(text, pattern)),

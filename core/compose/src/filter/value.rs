@@ -183,6 +183,15 @@ impl ValueTest {
         Some(ValueTest { form, what: What::Number(test) })
     }
 
+    /// How many patterns are searched for, and how many values there are.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        match &self.what {
+            What::Number(test) => (0, test.values.len()),
+            What::Text(test) => test.counts(),
+            What::Bytes(test) => (0, test.values.len()),
+        }
+    }
+
     /// The numbers that pass, where no others do.
     pub(crate) fn only(&self) -> Option<Vec<i64>> {
         match &self.what {

@@ -2,7 +2,7 @@
 //! those of the command line.
 
 use tracer_bpf::Btf;
-use tracer_compose::filter::{Condition, Scope, Source, ValueTest, resolve};
+use tracer_compose::filter::{Condition, Scope, Source, TooLarge, ValueTest, check_size, resolve};
 use tracer_compose::{Accessor, Catalog, Reader};
 use tracer_dsl::filter::{Expr, Filter, HeaderField, Value};
 use tracer_dsl::option::Located;
@@ -211,6 +211,8 @@ impl<'a> Plan<'a> {
                 };
                 probe.packet = self.scope(&here).packet_reader();
             }
+            check_size(&probe.filter, probe.packet.map(|(_, reader)| reader))
+                .map_err(|large| too_large(request, &probe, &large))?;
             kept.push(probe);
         }
         self.probes = kept;
@@ -230,6 +232,15 @@ impl<'a> Plan<'a> {
         });
         Ok(())
     }
+}
+
+fn too_large(request: &Request, probe: &PlannedProbe<'_>, large: &TooLarge) -> Diagnostics {
+    let mut found = Diagnostic::error(format!("the filter is too large for {}", probe.probe));
+    let own = request.probes.iter().flat_map(|probe| &probe.filter);
+    if let Some(longest) = request.filters.iter().chain(own).max_by_key(|filter| filter.value.text().len()) {
+        found = found.at(longest.source.clone());
+    }
+    found.because(large.to_string()).hint("a stored trace can be asked more: `tracer print -f`").into()
 }
 
 fn nothing_passes(request: &Request, never: &[PlannedProbe<'_>]) -> Diagnostic {
