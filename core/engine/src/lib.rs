@@ -32,7 +32,7 @@ pub use explain::{ExplainedProbe, Explanation, explain};
 pub use host::Machine;
 pub use inspect::{Inspected, inspect};
 pub use notice::Notice;
-pub use plan::{Plan, PlannedCondition, PlannedProbe};
+pub use plan::{Plan, PlannedCondition, PlannedHook, PlannedProbe};
 pub use request::{Request, Way};
 pub use run::{Ended, Outcome, collect};
 pub use source::Source;

@@ -114,11 +114,13 @@ pub fn collect(
         types.add_files(&request.btf)?;
         let mut ledger = Ledger::new(request.allow_system_changes);
         ledger.prepare(&collectors, &request.probes, &mut types, notify)?;
-        let plan = Plan::new(request, catalog, &mut types, &symbols)?;
+        let mut plan = Plan::new(request, catalog, &mut types, &symbols)?;
+        let attached = attach(request, &mut plan, &types, &symbols, &mut signals).await;
         plan.notes.iter().for_each(|note| notify(Notice::Note(note.clone())));
-        let (attached, ring, left_out) = attach(request, &plan, &types, &symbols, &mut signals).await?;
+        let (attached, ring, left_out) = attached?;
         drop(types);
         left_out.into_iter().for_each(|why| notify(Notice::Note(why)));
+        tell_hooks(&attached, notify);
         tell_attached(attached.live(), notify);
         ledger.arm(&plan.needs, &symbols, notify)?;
         // Programs and trampolines have names of their own now, which stacks go through.
@@ -131,6 +133,15 @@ pub fn collect(
         let flow = Flow::start(request, attached, ring, ledger, symbols, sink)?;
         flow.run(signals, notify).await
     })
+}
+
+/// Says how many hooks each collector has.
+fn tell_hooks(attached: &Attached, notify: &mut dyn FnMut(Notice)) {
+    let mut collectors: BTreeMap<&str, usize> = BTreeMap::new();
+    attached.hooks().for_each(|(collector, ..)| *collectors.entry(collector).or_default() += 1);
+    for (collector, hooks) in collectors {
+        notify(Notice::Hooked { collector: collector.to_owned(), hooks });
+    }
 }
 
 /// Says of each probe how it is attached; of a pattern's many, how many in which way.
@@ -174,7 +185,7 @@ fn privileges(request: &Request) -> Result<(), Error> {
 
 async fn attach(
     request: &Request,
-    plan: &Plan<'_>,
+    plan: &mut Plan<'_>,
     types: &Types,
     symbols: &Symbols,
     signals: &mut Signals,
@@ -193,6 +204,7 @@ async fn attach(
                 return Ok((Attached::new(outcome, rings), ring, left_out));
             }
             // The verifier stopped for a signal: perhaps one that does not concern this run.
+            Err(Error::Collector { number, reason, .. }) => plan.refuse(request, number, &reason)?,
             Err(Error::Interrupted) if tries > 0 && !signals.has_come().await => tries -= 1,
             Err(error) => return Err(error),
         }

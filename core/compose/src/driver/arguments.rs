@@ -118,7 +118,7 @@ impl Generator<'_> {
                 // Constants: the verifier knows them and removes what they rule out.
                 (None, From::Option(name)) => self.asm.load64(1, self.shape.constant(fragment, name)),
                 (None, From::Symbol(name)) => self.asm.load64(1, self.shape.symbol(name)),
-                (None, From::Argument(_)) => continue,
+                (None, From::Argument(_) | From::Parameter(_) | From::Returned) => continue,
             }
             self.asm.store(width, 10, base + offset(want.offset)?, 1);
         }

@@ -3,7 +3,10 @@
 
 mod explain;
 mod group;
+mod hooks;
 mod program;
+
+pub(crate) use hooks::LiveHook;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -73,7 +76,8 @@ pub(crate) struct Loaded {
 pub(crate) struct Outcome {
     pub(crate) live: Vec<Live>,
     pub(crate) attachments: Vec<Attachment>,
-    /// Probes that were left out, with the reasons.
+    pub(crate) hooks: Vec<LiveHook>,
+    /// What was left out, with the reasons.
     pub(crate) left_out: Vec<String>,
 }
 
@@ -158,6 +162,7 @@ impl<'a> Loader<'a> {
     /// Loads and attaches everything; what was attached before a failure is detached by dropping.
     pub(crate) fn load(mut self) -> Result<Outcome, Error> {
         let plan = self.plan;
+        self.hooks()?;
         for group in group::groups(&plan.probes) {
             if group.len() > 1 && self.group(&group)? {
                 continue;
@@ -290,15 +295,7 @@ impl<'a> Loader<'a> {
     fn compose(&mut self, probe: &PlannedProbe<'a>, part: Part) -> Result<Image, Refusal> {
         let Part { way, build, role, first, count } = part;
         let fragments: &[&Fragment] = &self.plan.collectors;
-        for (index, fragment) in fragments.iter().enumerate() {
-            if !self.linked.contains_key(&(index, build)) {
-                let linked = Linked::new(fragment, build, &self.target);
-                let linked = linked.map_err(|error| {
-                    Refusal::Fatal(Error::Link { collector: fragment.manifest.name.clone(), error })
-                })?;
-                self.linked.insert((index, build), linked);
-            }
-        }
+        self.link_all(build)?;
         let number = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
         let shape = Shape {
             attach: way.attach(),
@@ -331,6 +328,20 @@ impl<'a> Loader<'a> {
         };
         let composed = compose(&shape);
         composed.map_err(|error| Refusal::Way(error.to_string()))
+    }
+
+    /// Links one build of all fragments that are not linked yet.
+    fn link_all(&mut self, build: Build) -> Result<(), Refusal> {
+        for (index, fragment) in self.plan.collectors.iter().enumerate() {
+            if !self.linked.contains_key(&(index, build)) {
+                let linked = Linked::new(fragment, build, &self.target);
+                let linked = linked.map_err(|error| {
+                    Refusal::Fatal(Error::Link { collector: fragment.manifest.name.clone(), error })
+                })?;
+                self.linked.insert((index, build), linked);
+            }
+        }
+        Ok(())
     }
 
     fn bind<'r>(&self, fragment: usize, reader: &'r Reader) -> BoundReader<'r> {
