@@ -101,6 +101,25 @@ INLINE __u64 id_of(__u64 data)
 	return 0;
 }
 
+/* Gives data the entry of the packet that it belongs to, of which `entry` may be another's place in the map. */
+INLINE void put(__u64 data, struct entry *entry, __u64 flags)
+{
+	struct entry same = *entry;
+
+	/* -EEXIST, where it may not replace what is there, is no loss. */
+	if (data && bpf_map_update_elem(&skb_tracking_packets, &data, &same, flags) && !entry_of(data))
+		count_loss();
+}
+
+/* Segments of a packet that are looked at: with 512 KiB at most, and a segment's usual size, there are fewer. */
+#define SEGMENTS_MAX 256
+
+/* What a function returned: a buffer, and not NULL or an error in its place (include/linux/err.h). */
+INLINE int is_buffer(struct sk_buff *skb)
+{
+	return skb && (__u64)skb < (__u64)-4095;
+}
+
 /* Looking first takes no lock, and most of the machine's packets have no entry. */
 INLINE void forget(__u64 data)
 {

@@ -3,8 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use tracer_compose::{ArgType, Arguments, From, Hook, HookKind, HookPlace, ManifestHook};
-use tracer_dsl::when;
+use tracer_compose::{
+    ArgType, Arguments, Exception, Fragment, From, Hook, HookKind, HookPlace, ManifestHook,
+};
+use tracer_dsl::{
+    probe::{Probe, ProbeKind},
+    when,
+};
 
 use crate::{
     error::Error,
@@ -101,6 +106,20 @@ impl<'a> Plan<'a> {
         self.probes.iter_mut().for_each(|probe| probe.readers.retain(|(reader, _)| *reader != collector));
         Ok(())
     }
+}
+
+/// What a collector says of a place where it reads nothing.
+pub(super) fn exception<'a>(fragment: &'a Fragment, probe: &Probe) -> Option<&'a Exception> {
+    // A tracepoint's name is the kernel's only one; its group is for people.
+    let short = |name: &str| name.rsplit(':').next().unwrap_or_default().to_owned();
+    let name = short(probe.target.as_str());
+    fragment.manifest.exceptions.iter().find(|exception| {
+        let of_its_kind = match probe.kind {
+            ProbeKind::RawTracepoint => &exception.tracepoints,
+            _ => &exception.functions,
+        };
+        of_its_kind.iter().any(|target| short(target) == name)
+    })
 }
 
 /// A hook at one place; or why it cannot stand there.

@@ -235,6 +235,12 @@ impl<'a> Plan<'a> {
         for (index, fragment) in self.collectors[..self.reporting].iter().enumerate() {
             let fragment: &'a Fragment = fragment;
             let here = fragment.readers.iter().filter(|r| r.wants.met_by(&arguments));
+            let exception = hooks::exception(fragment, &probe);
+            if let Some(exception) = exception.filter(|_| here.clone().next().is_some()) {
+                let name = &fragment.manifest.name;
+                self.notes.push(format!("collector {name} reads nothing at {probe}: {}", exception.why));
+                continue;
+            }
             let before = readers.len();
             readers.extend(here.map(|r| (index, r)));
             if readers.len() > before {
