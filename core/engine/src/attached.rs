@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tracer_compose::{COUNTERS, counter};
-use tracer_event::Probes;
+use tracer_event::{Probes, Shortfall};
 use tracer_kernel::{Link, Map, map::wait_for_running_programs};
 use tracer_trace::Account;
 
@@ -11,6 +11,7 @@ use crate::{
     error::Error,
     load::{Attachment, Live, LiveHook, Loaded, Outcome},
     request::Way,
+    shortfall::Counter,
 };
 
 /// What became of a probe's hits. Always hits = filtered + limited + delivered + lost, except in
@@ -73,6 +74,7 @@ pub struct Attached {
     live: Vec<Live>,
     attachments: Vec<Attachment>,
     hooks: Vec<LiveHook>,
+    counters: Vec<Counter>,
     probes: Arc<Probes>,
     /// Programs keep the rings alive; this keeps the array, for as long as they run.
     _rings: Map,
@@ -84,9 +86,9 @@ const AT_ONCE: usize = 64;
 impl Attached {
     /// Takes over what was attached.
     pub(crate) fn new(outcome: Outcome, rings: Map) -> Self {
-        let Outcome { live, attachments, hooks, .. } = outcome;
+        let Outcome { live, attachments, hooks, counters, .. } = outcome;
         let probes = Arc::new(Probes::new(live.iter().map(|l| l.info.clone()).collect()));
-        Self { live, attachments, hooks, probes, _rings: rings }
+        Self { live, attachments, hooks, counters, probes, _rings: rings }
     }
 
     /// What decoding the probes' records takes.
@@ -105,6 +107,18 @@ impl Attached {
             let missed = hook.program.info().ok().and_then(|info| info.recursion_misses);
             (hook.collector.as_str(), hook.at.as_str(), missed)
         })
+    }
+
+    /// What the collectors' programs have counted, since this was asked last, that should not be.
+    pub(crate) fn shortfalls(&mut self) -> Vec<Shortfall> {
+        // A map that cannot be read says no more; that will be seen elsewhere.
+        self.counters.iter_mut().filter_map(|counter| counter.look().ok().flatten()).collect()
+    }
+
+    /// The same of the whole run, in words.
+    pub(crate) fn shortfalls_in_all(&self) -> Vec<String> {
+        let counted = self.counters.iter().filter(|counter| counter.known > 0);
+        counted.map(|counter| counter.told(counter.known)).collect()
     }
 
     /// Detaches everything. Afterwards no program runs, and the counters stand still.

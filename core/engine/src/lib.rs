@@ -22,13 +22,14 @@ mod plan;
 mod pump;
 mod request;
 mod run;
+mod shortfall;
 mod signals;
 mod source;
 mod types;
 
 pub use attached::{Counts, Missed};
 pub use error::{Class, Error};
-pub use explain::{ExplainedProbe, Explanation, explain};
+pub use explain::{ExplainedHook, ExplainedProbe, Explanation, explain};
 pub use host::Machine;
 pub use inspect::{Inspected, inspect};
 pub use notice::Notice;

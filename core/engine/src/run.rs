@@ -144,6 +144,17 @@ fn tell_hooks(attached: &Attached, notify: &mut dyn FnMut(Notice)) {
     }
 }
 
+/// Says which hooks the kernel did not run for every hit.
+fn tell_missed(attached: &Attached, notify: &mut dyn FnMut(Notice)) {
+    for (collector, at, missed) in attached.hooks() {
+        if let Some(missed) = missed.filter(|missed| *missed > 0) {
+            notify(Notice::Note(format!(
+                "collector {collector}: its hook at {at} was not run for {missed} hits, which came while it ran"
+            )));
+        }
+    }
+}
+
 /// Says of each probe how it is attached; of a pattern's many, how many in which way.
 fn tell_attached(live: &[Live], notify: &mut dyn FnMut(Notice)) {
     let sections = |live: &Live| -> Vec<String> {
@@ -287,6 +298,9 @@ impl<'a> Flow<'a> {
             command.end().await;
         }
         let counts = self.attached.counts()?;
+        self.tell_shortfalls();
+        self.attached.shortfalls_in_all().into_iter().for_each(|told| notify(Notice::Note(told)));
+        tell_missed(&self.attached, notify);
         let mut ended = ended?;
         if !matches!(ended, Ended::OutputClosed | Ended::OutputFailed(_))
             && let Some(error) = self.rest(&counts, &mut signals, notify).await?
@@ -300,6 +314,13 @@ impl<'a> Flow<'a> {
         let left = delivered.saturating_sub(events + malformed);
         let diagnosis = (events == 0).then(|| diagnose(&counts, left, self.ledger.tracing_is_off()));
         Ok(Outcome { events, left, malformed, ended, counts, diagnosis })
+    }
+
+    fn tell_shortfalls(&mut self) {
+        let shortfalls = self.attached.shortfalls();
+        if !shortfalls.is_empty() {
+            self.pump.tell(shortfalls);
+        }
     }
 
     fn ends(&self) -> String {
@@ -346,6 +367,7 @@ impl<'a> Flow<'a> {
                     let (events, elapsed) = (self.seen().0, since.elapsed().as_millis().max(1));
                     let rate = u128::from(events - before) * 1000 / elapsed;
                     (since, before) = (Instant::now(), events);
+                    self.tell_shortfalls();
                     if let Ok(counts) = self.attached.counts() {
                         let sum = |of: fn(&Counts) -> u64| counts.iter().map(of).sum();
                         notify(Notice::Progress {

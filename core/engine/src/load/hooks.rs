@@ -106,7 +106,7 @@ impl<'a> Loader<'a> {
         });
         let image = composed.map_err(|error| Refusal::Way(error.to_string()))?;
         let slots = self.make_maps(&image, &mut None)?;
-        let point = Point::Tracing { at, place: &hook.place };
+        let point = Point::Hook { at, place: &hook.place };
         self.load_image(&point, &image, slots.as_ref(), None)
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     error::Error,
     plan::{Plan, PlannedCondition, PlannedProbe},
     request::Way,
+    shortfall::Counter,
     types::Types,
 };
 use program::Refusal;
@@ -77,6 +78,8 @@ pub(crate) struct Outcome {
     pub(crate) live: Vec<Live>,
     pub(crate) attachments: Vec<Attachment>,
     pub(crate) hooks: Vec<LiveHook>,
+    /// What the collectors' programs count that should not be.
+    pub(crate) counters: Vec<Counter>,
     /// What was left out, with the reasons.
     pub(crate) left_out: Vec<String>,
 }
@@ -171,9 +174,29 @@ impl<'a> Loader<'a> {
                 self.one_of_many(probe)?;
             }
         }
+        self.counters();
         match self.left_out {
             Some(error) if self.done.live.is_empty() => Err(error),
             _ => Ok(self.done),
+        }
+    }
+
+    /// Takes over the maps in which the collectors' programs count what should not be, as far as a program has them.
+    fn counters(&mut self) {
+        for fragment in &self.plan.collectors {
+            for loss in &fragment.manifest.losses {
+                let Some(map) = self.maps.get(&loss.map).and_then(|map| map.try_clone().ok()) else {
+                    continue;
+                };
+                self.done.counters.push(Counter {
+                    collector: fragment.manifest.name.clone(),
+                    what: loss.what.clone(),
+                    help: loss.help.clone(),
+                    map,
+                    index: loss.index,
+                    known: 0,
+                });
+            }
         }
     }
 

@@ -31,6 +31,13 @@ pub(super) enum Point<'p> {
         /// The place.
         place: &'p Place,
     },
+    /// The same, for a hook.
+    Hook {
+        /// Entry, return or tracepoint.
+        at: TracingPoint,
+        /// The place.
+        place: &'p Place,
+    },
 }
 
 /// A map that is too large for one probe may be small enough for the next.
@@ -95,7 +102,7 @@ impl Loader<'_> {
         let insns: Vec<[u8; 8]> = insns.into_iter().map(tracer_bpf::Insn::bytes).collect();
         let types = prog::btf_load(&image.btf).map_err(|e| Refusal::Way(e.to_string()))?;
         let module = match point {
-            Point::Tracing { place, .. } => place.module.as_ref(),
+            Point::Tracing { place, .. } | Point::Hook { place, .. } => place.module.as_ref(),
             Point::Kind(_) => None,
         };
         let object = match module {
@@ -109,14 +116,15 @@ impl Loader<'_> {
         };
         let kind = match point {
             Point::Kind(kind) => *kind,
-            Point::Tracing { at, place } => ProgramKind::Tracing {
+            Point::Tracing { at, place } | Point::Hook { at, place } => ProgramKind::Tracing {
                 at: *at,
                 btf_id: place.id,
                 btf_object: object.as_ref().map(AsFd::as_fd),
             },
         };
         let program = Program::load(&ProgramSpec {
-            name: "tracer",
+            // Whoever measures tells them apart by it.
+            name: if matches!(point, Point::Hook { .. }) { "tracer_hook" } else { "tracer" },
             kind,
             insns: &insns,
             btf: Some(types.as_fd()),

@@ -41,11 +41,21 @@ pub(super) enum Kind {
     Account,
     /// The end: counts and an index.
     End,
+    /// What a collector's events do not tell.
+    Shortfall,
 }
 
 impl Kind {
-    const ALL: [Kind; 7] =
-        [Kind::Session, Kind::Probes, Kind::Symbols, Kind::Events, Kind::Clock, Kind::Account, Kind::End];
+    const ALL: [Kind; 8] = [
+        Kind::Session,
+        Kind::Probes,
+        Kind::Symbols,
+        Kind::Events,
+        Kind::Clock,
+        Kind::Account,
+        Kind::End,
+        Kind::Shortfall,
+    ];
 
     /// The number in the file.
     pub(super) fn number(self) -> u16 {
@@ -57,6 +67,7 @@ impl Kind {
             Kind::Clock => 5,
             Kind::Account => 6,
             Kind::End => 7,
+            Kind::Shortfall => 8,
         }
     }
 
@@ -75,6 +86,7 @@ impl Kind {
             Some(Kind::Clock) => "clock",
             Some(Kind::Account) => "account",
             Some(Kind::End) => "end",
+            Some(Kind::Shortfall) => "shortfall",
             None => "unknown",
         }
     }
