@@ -23,6 +23,10 @@ const READER: &str = "reader__";
 const ACCESSOR: &str = "accessor__";
 const HOOK: &str = "hook__";
 
+/// Tags of arguments.
+const REQUIRED: &str = "required";
+const RETURNED: &str = "returned";
+
 /// The two builds of every fragment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Build {
@@ -360,16 +364,22 @@ fn wants(btf: &Btf, param: u32, function: &str) -> Result<Wants, FragmentError> 
             let what = "is neither a pointer to a struct, nor an enum, nor tagged as an option or symbol";
             refuse(format!("argument `{}` {what}", m.name))
         };
-        let tagged = tags.on(i).and_then(|tag| tag.split_once(':'));
-        let from = match tagged {
-            Some(("option", name)) => From::Option(name.to_owned()),
-            Some(("symbol", name)) => From::Symbol(name.to_owned()),
-            Some(("parameter", name)) => From::Parameter(name.to_owned()),
-            None if tags.on(i) == Some("returned") => From::Returned,
-            _ => From::Argument(ArgType::of(btf, m.ty).ok_or_else(bad)?),
+        let mut from = None;
+        for tag in tags.all(i) {
+            from = match tag.split_once(':') {
+                Some(("option", name)) => Some(From::Option(name.to_owned())),
+                Some(("symbol", name)) => Some(From::Symbol(name.to_owned())),
+                Some(("parameter", name)) => Some(From::Parameter(name.to_owned())),
+                None if tag == RETURNED => Some(From::Returned),
+                _ => from,
+            };
+        }
+        let from = match from {
+            Some(from) => from,
+            None => From::Argument(ArgType::of(btf, m.ty).ok_or_else(bad)?),
         };
         let size = btf.size_of(m.ty).filter(|n| matches!(n, 1 | 2 | 4 | 8)).ok_or_else(bad)?;
-        Ok(Want { from, offset: m.bit_offset / 8, size, required: tags.on(i) == Some("required") })
+        Ok(Want { from, offset: m.bit_offset / 8, size, required: tags.all(i).any(|tag| tag == REQUIRED) })
     });
     Ok(Wants { size: ty.size().unwrap_or(0), members: members.collect::<Result<_, FragmentError>>()? })
 }
