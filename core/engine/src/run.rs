@@ -215,7 +215,9 @@ async fn attach(
                 return Ok((Attached::new(outcome, rings), ring, left_out));
             }
             // The verifier stopped for a signal: perhaps one that does not concern this run.
-            Err(Error::Collector { number, reason, .. }) => plan.refuse(request, number, &reason)?,
+            Err(Error::Collector { number, reason, .. }) => {
+                plan.refuse(!request.collectors.is_empty(), number, &reason)?;
+            }
             Err(Error::Interrupted) if tries > 0 && !signals.has_come().await => tries -= 1,
             Err(error) => return Err(error),
         }

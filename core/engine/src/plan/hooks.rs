@@ -15,7 +15,6 @@ use crate::{
     error::Error,
     host::Machine,
     plan::Plan,
-    request::Request,
     types::{Place, PlaceKind, Types},
 };
 
@@ -40,8 +39,8 @@ pub struct PlannedHook<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// Adds the hooks of all collectors that read something.
-    pub(super) fn add_hooks(&mut self, request: &Request, types: &mut Types) -> Result<(), Error> {
+    /// Adds the hooks of all collectors that read something. `named` is as for [`Plan::refuse`].
+    pub(crate) fn add_hooks(&mut self, named: bool, types: &mut Types) -> Result<(), Error> {
         for index in 0..self.reporting {
             let reads = self.probes.iter().any(|p| p.readers.iter().any(|(reader, _)| *reader == index));
             let fragment = self.collectors[index];
@@ -56,7 +55,7 @@ impl<'a> Plan<'a> {
                     continue;
                 }
                 if let Err(reason) = self.add_hook(index, hook, entry, types)? {
-                    self.refuse(request, index, &reason)?;
+                    self.refuse(named, index, &reason)?;
                     break;
                 }
             }
@@ -95,10 +94,10 @@ impl<'a> Plan<'a> {
         Ok(Ok(()))
     }
 
-    /// Goes on without a collector, or not at all if it was asked for by name.
-    pub(crate) fn refuse(&mut self, request: &Request, collector: usize, reason: &str) -> Result<(), Error> {
+    /// Goes on without a collector, or not at all if the collectors were `named`.
+    pub(crate) fn refuse(&mut self, named: bool, collector: usize, reason: &str) -> Result<(), Error> {
         let name = self.collectors[collector].manifest.name.clone();
-        if !request.collectors.is_empty() {
+        if named {
             return Err(Error::Collector { collector: name, number: collector, reason: reason.to_owned() });
         }
         self.notes.push(format!("collector {name} is left out: {reason}"));

@@ -169,7 +169,7 @@ impl<'a> Plan<'a> {
             });
         }
         plan.note_idle(request, types);
-        plan.add_hooks(request, types)?;
+        plan.add_hooks(!request.collectors.is_empty(), types)?;
         Ok(plan)
     }
 
