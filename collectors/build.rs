@@ -3,7 +3,7 @@
 use std::{env, error::Error, path::Path};
 
 /// One folder each; `src/lib.rs` embeds the same.
-const COLLECTORS: [&str; 5] = ["nft", "skb", "skb_drop", "dev", "ns"];
+const COLLECTORS: [&str; 6] = ["nft", "skb", "skb_drop", "skb_tracking", "dev", "ns"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (sources, out) = (env::var("CARGO_MANIFEST_DIR")?, env::var("OUT_DIR")?);

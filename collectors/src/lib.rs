@@ -24,6 +24,7 @@ macro_rules! collector {
 collector!("nft");
 collector!("skb");
 collector!("skb_drop");
+collector!("skb_tracking");
 collector!("dev");
 collector!("ns");
 
@@ -38,7 +39,7 @@ mod tests {
             .collect();
         let mut names: Vec<&str> = parsed.iter().map(|f| f.manifest.name.as_str()).collect();
         names.sort_unstable();
-        assert_eq!(names, ["dev", "nft", "ns", "skb", "skb_drop"]);
+        assert_eq!(names, ["dev", "nft", "ns", "skb", "skb_drop", "skb_tracking"]);
     }
 
     #[test]

@@ -133,3 +133,48 @@ account() { # WORD [PROBE]
 losses_in_place() {
     sed -n 's/^\([0-9]* \)\{0,1\}lost \([0-9]*\) events of .*/\2/p' stdout | { sum=0; while read -r n; do sum=$((sum + n)); done; echo $sum; }
 }
+
+# A client and a server with a router between them that is a bridge on the client's side and translates addresses both ways:
+#
+#   client c0 10.1.0.2 -- b0 ]bridge br0 10.1.0.1 router r1 10.2.0.1[ -- s0 10.2.0.2 server
+#
+# To the server everything comes from 10.2.0.1; what comes to 10.1.0.1, TCP port 8080, goes to port 80 of the server.
+routed() {
+    namespace client
+    namespace router
+    namespace server
+    ip link add c0 netns client type veth peer name b0 netns router
+    ip link add r1 netns router type veth peer name s0 netns server
+    ip -n router link add br0 type bridge
+    ip -n router link set b0 master br0
+    for end in client.c0 router.b0 router.br0 router.r1 server.s0; do
+        ip -n "${end%.*}" link set "${end#*.}" addrgenmode none
+        ip -n "${end%.*}" link set "${end#*.}" up
+    done
+    ip -n client addr add 10.1.0.2/24 dev c0
+    ip -n client route add default via 10.1.0.1
+    ip -n router addr add 10.1.0.1/24 dev br0
+    ip -n router addr add 10.2.0.1/24 dev r1
+    ip -n server addr add 10.2.0.2/24 dev s0
+    inside router busybox sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+    inside router nft -f - <<'RULES'
+table ip nat {
+    chain prerouting {
+        type nat hook prerouting priority dstnat;
+        ip daddr 10.1.0.1 tcp dport 8080 dnat to 10.2.0.2:80
+    }
+    chain postrouting {
+        type nat hook postrouting priority srcnat;
+        oifname "r1" masquerade
+    }
+}
+RULES
+    # Neighbours are known afterwards, and the bridge has learnt where the client is.
+    inside client ping -c 1 -w 10 10.2.0.2 >/dev/null
+}
+
+# The server answers each line with the same line, at port 80.
+echo_server() {
+    inside server busybox nc -ll -p 80 -e busybox cat &
+    wait_for 10 inside server busybox sh -c 'netstat -tln | grep -q ":80 "'
+}

@@ -4,7 +4,7 @@
 //! none, but a `struct nft_pktinfo *` whose member `skb` is one. Both are found here, once per
 //! probe, from BTF: position and offset end up as constants in the composed program.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use tracer_bpf::{Btf, btf::Kind};
 
@@ -84,6 +84,13 @@ impl Arguments {
         }
         found.derive(btf, derive);
         found
+    }
+
+    /// A function's parameters by their names, as far as each takes one place; `skip` as for [`Arguments::of_function`].
+    pub fn names(btf: &Btf, prototype: u32, skip: usize) -> BTreeMap<String, u8> {
+        let params = btf.ty(prototype).into_iter().flat_map(|t| t.params().collect::<Vec<_>>());
+        let in_order = params.skip(skip).take_while(|param| !is_wide(btf, param.ty));
+        (0..=u8::MAX).zip(in_order).map(|(n, param)| (param.name.to_owned(), n)).collect()
     }
 
     /// Whether each parameter of a function takes one place.

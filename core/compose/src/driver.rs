@@ -8,11 +8,13 @@
 mod arguments;
 mod decide;
 mod guard;
+mod hook;
 mod inline;
 mod leaf;
 mod record;
 mod returns;
 
+pub(crate) use hook::generate as generate_hook;
 pub(crate) use inline::Inlined;
 
 use tracer_bpf::{

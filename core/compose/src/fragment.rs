@@ -12,6 +12,7 @@ use tracer_event::{Kind as FieldKind, Schema};
 use crate::{
     arguments::{ArgType, Arguments},
     error::FragmentError,
+    hook::Hook,
     kernel_enum::{KernelEnumField, KernelEnums},
     manifest::Manifest,
     schema,
@@ -20,6 +21,11 @@ use crate::{
 /// Names by which readers and accessors are known among an object's functions.
 const READER: &str = "reader__";
 const ACCESSOR: &str = "accessor__";
+const HOOK: &str = "hook__";
+
+/// Tags of arguments.
+const REQUIRED: &str = "required";
+const RETURNED: &str = "returned";
 
 /// The two builds of every fragment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +54,8 @@ pub struct Fragment {
     pub readers: Vec<Reader>,
     /// Fields that can be had early.
     pub accessors: Vec<Accessor>,
+    /// Functions that keep the collector's maps.
+    pub hooks: Vec<Hook>,
     pub(crate) probe: Vec<u8>,
     pub(crate) direct: Option<Vec<u8>>,
 }
@@ -126,6 +134,10 @@ pub enum From {
     Option(String),
     /// The address of a kernel symbol, 0 where the kernel does not have or show it.
     Symbol(String),
+    /// For hooks: the parameter of this name, 0 where the function has none.
+    Parameter(String),
+    /// For hooks at a return: what the function returned.
+    Returned,
 }
 
 impl Fragment {
@@ -141,6 +153,7 @@ impl Fragment {
             manifest,
             readers: Vec::new(),
             accessors: Vec::new(),
+            hooks: Vec::new(),
             probe: probe.to_vec(),
             direct: direct.map(<[u8]>::to_vec),
         };
@@ -154,9 +167,12 @@ impl Fragment {
                 fragment.readers.push(reader);
             } else if let Some(field) = ty.name().strip_prefix(ACCESSOR) {
                 fragment.accessors.push(accessor(&btf, id, field)?);
+            } else if let Some(name) = ty.name().strip_prefix(HOOK) {
+                fragment.hooks.push(hook(&btf, id, name)?);
             }
         }
         fragment.check_names()?;
+        fragment.check_maps(&btf)?;
         Ok(fragment)
     }
 
@@ -180,6 +196,11 @@ impl Fragment {
             }
         }
         types
+    }
+
+    /// The hook of this name.
+    pub fn hook(&self, name: &str) -> Option<&Hook> {
+        self.hooks.iter().find(|hook| hook.name == name)
     }
 
     /// The accessor of a field.
@@ -210,7 +231,7 @@ impl Fragment {
     fn reader(&self, btf: &Btf, func: u32, section: &str) -> Result<Reader, FragmentError> {
         let function = btf.ty(func)?.name().to_owned();
         let [args, out] = params(btf, func)?;
-        let wants = wants(btf, args, &function)?;
+        let wants = wants(btf, args, &function)?.of_probe(&function)?;
         let Some(out) = pointed_struct(btf, out) else {
             let reason = "its second parameter must be a pointer to the section's struct".to_owned();
             return Err(FragmentError::Signature { function, reason });
@@ -249,7 +270,12 @@ impl Fragment {
             }
         }
         self.check_guard()?;
+        let hooks = self.manifest.hooks.iter();
+        if let Some(hook) = hooks.map(|hook| &hook.name).find(|name| self.hook(name).is_none()) {
+            return missing("hook", hook);
+        }
         let wants = self.readers.iter().map(|r| &r.wants).chain(self.accessors.iter().map(|a| &a.wants));
+        let wants = wants.chain(self.hooks.iter().map(|hook| &hook.wants));
         let wanted = wants.flat_map(|w| &w.members).filter_map(|w| match &w.from {
             From::Option(name) => Some(name),
             _ => None,
@@ -264,6 +290,17 @@ impl Fragment {
 }
 
 impl Fragment {
+    /// The maps that the manifest names are there.
+    fn check_maps(&self, btf: &Btf) -> Result<(), FragmentError> {
+        let sized = self.manifest.options.iter().filter_map(|option| option.sizes.as_ref());
+        for map in sized.chain(self.manifest.losses.iter().map(|loss| &loss.map)) {
+            if btf.find_own(Kind::Var, map).next().is_none() {
+                return Err(FragmentError::Missing { what: "map", name: map.clone() });
+            }
+        }
+        Ok(())
+    }
+
     /// The guard's accessor and values are there, and the accessor does without what is withheld.
     fn check_guard(&self) -> Result<(), FragmentError> {
         let Some(guard) = &self.manifest.guard else { return Ok(()) };
@@ -292,13 +329,25 @@ fn accessor(btf: &Btf, func: u32, name: &str) -> Result<Accessor, FragmentError>
         return Err(FragmentError::Signature { function, reason });
     };
     let [args, value] = params(btf, func)?;
-    let wants = wants(btf, args, &function)?;
+    let wants = wants(btf, args, &function)?.of_probe(&function)?;
     let pointer = btf.ty(btf.resolve(value)).ok().filter(|ty| ty.kind() == Kind::Ptr);
     let Some(size) = pointer.and_then(|ty| btf.size_of(ty.target()?)) else {
         let reason = "its second parameter must be a pointer to the value".to_owned();
         return Err(FragmentError::Signature { function, reason });
     };
     Ok(Accessor { function, wants, section: section.to_owned(), field: field.to_owned(), size })
+}
+
+fn hook(btf: &Btf, func: u32, name: &str) -> Result<Hook, FragmentError> {
+    let function = btf.ty(func)?.name().to_owned();
+    let proto = btf.ty(btf.prototype(func).unwrap_or(0))?;
+    let params: Vec<u32> = proto.params().map(|p| p.ty).collect();
+    let &[args] = params.as_slice() else {
+        let reason = "it takes one parameter: a struct of arguments".to_owned();
+        return Err(FragmentError::Signature { function, reason });
+    };
+    let wants = wants(btf, args, &function)?;
+    Ok(Hook { function, name: name.to_owned(), wants })
 }
 
 /// The types of a function's two parameters.
@@ -330,14 +379,22 @@ fn wants(btf: &Btf, param: u32, function: &str) -> Result<Wants, FragmentError> 
             let what = "is neither a pointer to a struct, nor an enum, nor tagged as an option or symbol";
             refuse(format!("argument `{}` {what}", m.name))
         };
-        let tagged = tags.on(i).and_then(|tag| tag.split_once(':'));
-        let from = match tagged {
-            Some(("option", name)) => From::Option(name.to_owned()),
-            Some(("symbol", name)) => From::Symbol(name.to_owned()),
-            _ => From::Argument(ArgType::of(btf, m.ty).ok_or_else(bad)?),
+        let mut from = None;
+        for tag in tags.all(i) {
+            from = match tag.split_once(':') {
+                Some(("option", name)) => Some(From::Option(name.to_owned())),
+                Some(("symbol", name)) => Some(From::Symbol(name.to_owned())),
+                Some(("parameter", name)) => Some(From::Parameter(name.to_owned())),
+                None if tag == RETURNED => Some(From::Returned),
+                _ => from,
+            };
+        }
+        let from = match from {
+            Some(from) => from,
+            None => From::Argument(ArgType::of(btf, m.ty).ok_or_else(bad)?),
         };
         let size = btf.size_of(m.ty).filter(|n| matches!(n, 1 | 2 | 4 | 8)).ok_or_else(bad)?;
-        Ok(Want { from, offset: m.bit_offset / 8, size, required: tags.on(i) == Some("required") })
+        Ok(Want { from, offset: m.bit_offset / 8, size, required: tags.all(i).any(|tag| tag == REQUIRED) })
     });
     Ok(Wants { size: ty.size().unwrap_or(0), members: members.collect::<Result<_, FragmentError>>()? })
 }
@@ -373,6 +430,18 @@ fn check_object(data: &[u8]) -> Result<Btf, FragmentError> {
 }
 
 impl Wants {
+    /// The same, of a function that may be called at any probe: arguments are known by their types there, and by nothing
+    /// else.
+    fn of_probe(self, function: &str) -> Result<Self, FragmentError> {
+        let hooks_only = |want: &Want| matches!(want.from, From::Parameter(_) | From::Returned);
+        if self.members.iter().any(hooks_only) {
+            let reason =
+                "only a hook takes parameters by their names, and what a function returned".to_owned();
+            return Err(FragmentError::Signature { function: function.to_owned(), reason });
+        }
+        Ok(self)
+    }
+
     /// Whether a function that wants this makes sense at a probe: all required arguments are
     /// there, and at least one of all.
     pub fn met_by(&self, arguments: &Arguments) -> bool {
@@ -386,7 +455,7 @@ impl Want {
     pub fn argument(&self) -> Option<&ArgType> {
         match &self.from {
             From::Argument(ty) => Some(ty),
-            From::Option(_) | From::Symbol(_) => None,
+            From::Option(_) | From::Symbol(_) | From::Parameter(_) | From::Returned => None,
         }
     }
 }

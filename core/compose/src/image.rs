@@ -8,7 +8,8 @@ use tracer_event::Layout;
 use crate::{
     driver::{self, BEHIND, Callee, Driver, FILTER, Function, GUARD, Inlined},
     error::ComposeError,
-    link::{Func, MapSpec},
+    hook::HookShape,
+    link::{Func, Linked, MapSpec},
     shape::{MapRef, Shape},
 };
 
@@ -92,27 +93,54 @@ pub fn compose(shape: &Shape<'_>) -> Result<Image, ComposeError> {
         let start = match &call.callee {
             Callee::Generated(index) => generated[*index],
             Callee::Fragment { fragment, function } => {
-                let func = shape.fragments[*fragment].funcs.get(function);
+                let linked = shape.fragments[*fragment];
+                let func = linked.funcs.get(function);
                 let func = func.ok_or_else(|| ComposeError::NotLinked(function.clone()))?;
-                linker.place(shape, *fragment, function, func)
+                linker.place(linked, *fragment, function, func)
             }
         };
-        let distance = i64::try_from(start).unwrap_or(0) - i64::try_from(call.at).unwrap_or(0) - 1;
-        linker.image.insns[call.at].imm = i32::try_from(distance).unwrap_or(i32::MAX);
+        linker.call(call.at, start);
     }
-    let Linker { btf, mut image, .. } = linker;
-    image.btf = btf.bytes();
-    // The generated function's own lines were there first. Where two begin at one instruction, C says more.
-    image.line_info.sort_by_key(|line| line[0]);
-    image.line_info.dedup_by(|later, kept| {
-        let same = later[0] == kept[0];
-        if same {
-            *kept = *later;
-        }
-        same
-    });
-    image.places.sort_by_key(|place| place.start);
-    Ok(image)
+    Ok(linker.finish())
+}
+
+/// Composes the program of a hook: it has no slots, and its records' layout is empty.
+pub fn compose_hook(shape: &HookShape<'_>) -> Result<Image, ComposeError> {
+    let layout = Layout::new(Vec::new()).map_err(|e| ComposeError::Layout(e.to_string()))?;
+    let driver = driver::generate_hook(shape)?;
+    let mut linker = Linker::new(&driver, layout, Sizes { slot: 0, slots: 0, call: 0 });
+    for call in &driver.calls {
+        let Callee::Fragment { fragment, function } = &call.callee else { continue };
+        let func = shape.fragment.funcs.get(function);
+        let func = func.ok_or_else(|| ComposeError::NotLinked(function.clone()))?;
+        let start = linker.place(shape.fragment, *fragment, function, func);
+        linker.call(call.at, start);
+    }
+    Ok(linker.finish())
+}
+
+impl Linker {
+    /// Leads the call at `at` to the function at `start`.
+    fn call(&mut self, at: usize, start: usize) {
+        let distance = i64::try_from(start).unwrap_or(0) - i64::try_from(at).unwrap_or(0) - 1;
+        self.image.insns[at].imm = i32::try_from(distance).unwrap_or(i32::MAX);
+    }
+
+    fn finish(self) -> Image {
+        let Linker { btf, mut image, .. } = self;
+        image.btf = btf.bytes();
+        // The generated function's own lines were there first. Where two begin at one instruction, C says more.
+        image.line_info.sort_by_key(|line| line[0]);
+        image.line_info.dedup_by(|later, kept| {
+            let same = later[0] == kept[0];
+            if same {
+                *kept = *later;
+            }
+            same
+        });
+        image.places.sort_by_key(|place| place.start);
+        image
+    }
 }
 
 /// Bytes of a slot, of all slots, and of an event that waits.
@@ -199,11 +227,10 @@ impl Linker {
     }
 
     /// Where a function stands; put there when it is needed first.
-    fn place(&mut self, shape: &Shape<'_>, fragment: usize, name: &str, func: &Func) -> usize {
+    fn place(&mut self, linked: &Linked, fragment: usize, name: &str, func: &Func) -> usize {
         if let Some(start) = self.placed.get(&(fragment, name.to_owned())) {
             return *start;
         }
-        let linked = shape.fragments[fragment];
         let moved = *self.moved.entry(fragment).or_insert_with(|| self.btf.append(&linked.btf));
         let image = &mut self.image;
         let start = image.insns.len();

@@ -18,6 +18,7 @@ mod driver;
 mod error;
 pub mod filter;
 mod fragment;
+mod hook;
 mod image;
 mod kernel_enum;
 mod link;
@@ -31,7 +32,8 @@ pub use aya_obj::btf::BtfFeatures;
 pub use catalog::{Catalog, CatalogError, option_name};
 pub use error::{ComposeError, FragmentError};
 pub use fragment::{Accessor, Build, Fragment, From, Reader, Want, Wants};
-pub use image::{Blame, Image, ImageMap, compose};
+pub use hook::{Exception, Hook, HookKind, HookPlace, HookShape, ManifestHook, ManifestLoss};
+pub use image::{Blame, Image, ImageMap, compose, compose_hook};
 pub use kernel_enum::{KernelEnumField, KernelEnums};
 pub use link::{Func, Linked, MapSpec, Target, btf_section, kernel_types};
 pub use manifest::{

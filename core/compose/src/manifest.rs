@@ -6,6 +6,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use tracer_dsl::when;
+
+use crate::hook::{Exception, ManifestHook, ManifestLoss};
 
 /// The only version of the format so far.
 const VERSION: u32 = 1;
@@ -37,6 +40,23 @@ pub struct Manifest {
     /// The collector's options; on the command line `--COLLECTOR-OPTION`.
     #[serde(default, rename = "option")]
     pub options: Vec<ManifestOption>,
+    /// Whether it is one of those that are taken where nobody names any. One that costs something at every packet of the
+    /// machine is not.
+    #[serde(default = "yes")]
+    pub default: bool,
+    /// Programs that keep the collector's maps.
+    #[serde(default, rename = "hook")]
+    pub hooks: Vec<ManifestHook>,
+    /// Where it reads nothing.
+    #[serde(default, rename = "except")]
+    pub exceptions: Vec<Exception>,
+    /// What its programs count that should not be.
+    #[serde(default, rename = "loss")]
+    pub losses: Vec<ManifestLoss>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Something that the engine can provide, with the user's consent, or check.
@@ -105,6 +125,8 @@ pub struct ManifestOption {
     pub selects: Option<String>,
     /// The bounds and the default of a number, which the fragment gets as a constant.
     pub number: Option<Number>,
+    /// The map that has room for so many entries as the number says.
+    pub sizes: Option<String>,
 }
 
 /// An option that is a number.
@@ -137,6 +159,20 @@ pub enum ManifestError {
     /// A number whose default is out of its own bounds.
     #[error("option `{0}`: the default is not between min and max")]
     Bounds(String),
+    /// Only a number is one of entries.
+    #[error("option `{0}`: what sizes a map is a number of at least 1")]
+    Sizes(String),
+    /// A hook without a place, or with two answers to where it stands.
+    #[error("hook `{0}` needs either `at = [PLACE, ...]` or `any = [PLACE, ...]`")]
+    Hook(String),
+    /// A condition that cannot be read.
+    #[error("hook `{hook}`: when: {error}")]
+    When {
+        /// The hook.
+        hook: String,
+        /// What is wrong with the condition.
+        error: String,
+    },
 }
 
 impl Manifest {
@@ -160,6 +196,18 @@ impl Manifest {
             }
             if option.number.is_some_and(|n| !(n.min..=n.max).contains(&n.default)) {
                 return Err(ManifestError::Bounds(option.name.clone()));
+            }
+            if option.sizes.is_some() && option.number.is_none_or(|n| n.min == 0) {
+                return Err(ManifestError::Sizes(option.name.clone()));
+            }
+        }
+        for hook in &manifest.hooks {
+            if hook.at.is_empty() == hook.any.is_empty() {
+                return Err(ManifestError::Hook(hook.name.clone()));
+            }
+            if let Some(Err(found)) = hook.when.as_deref().map(when::parse) {
+                let error = found.to_string();
+                return Err(ManifestError::When { hook: hook.name.clone(), error });
             }
         }
         Ok(manifest)
@@ -200,6 +248,18 @@ mod tests {
         assert_eq!(Manifest::parse(&newer).unwrap_err(), ManifestError::Version(2));
         let name = MINIMAL.replace("\"x\"", "\"../x\"");
         assert_eq!(Manifest::parse(&name).unwrap_err(), ManifestError::Name("../x".into()));
+        let hook = |lines: &str| {
+            let text = format!("{MINIMAL}[[hook]]\nname = \"freed\"\n{lines}\n");
+            Manifest::parse(&text).unwrap_err().to_string()
+        };
+        assert!(hook("").contains("either `at"), "{}", hook(""));
+        assert!(hook("at = [\"fentry:a\"]\nany = [\"fentry:b\"]").contains("either `at"));
+        assert!(hook("at = [\"kprobe:a\"]").contains("a hook stands at `fentry:FUNCTION`"));
+        let when = hook("at = [\"fentry:a\"]\nwhen = \"kernal >= 6\"");
+        assert!(when.starts_with("hook `freed`: when: ") && when.contains("kernal"), "{when}");
+        let sizes = "[[option]]\nname = \"n\"\nabout = \"z\"\nselects = \"f\"\nsizes = \"x_map\"\n";
+        let sizes = Manifest::parse(&format!("{MINIMAL}{sizes}")).unwrap_err();
+        assert_eq!(sizes, ManifestError::Sizes("n".into()));
         let need = format!("{MINIMAL}needs = [\"root\"]\n");
         assert!(Manifest::parse(&need).unwrap_err().to_string().contains("nft-trace"));
     }

@@ -166,6 +166,11 @@ impl Tags {
         tags.map(|(_, tag)| tag.as_str()).next()
     }
 
+    /// All tags of a member.
+    pub(crate) fn all(&self, member: usize) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(i, _)| *i == member).map(|(_, tag)| tag.as_str())
+    }
+
     /// The enums of the kernel that name a member's values.
     pub(crate) fn kernel_enums(&self, member: usize) -> Option<Vec<&str>> {
         Some(self.on(member)?.strip_prefix(KERNEL_ENUM)?.split(',').map(str::trim).collect())

@@ -194,6 +194,70 @@ fn the_manifest_must_speak_of_what_is_there() {
     assert!(with("[section.x]\nplace = \"line\"\ntext = \"{m}\"\n").contains('m'));
 }
 
+const MAP: &str = "struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, __u64); \
+                   __type(value, __u64); } x_map SEC(\".maps\");\n";
+
+#[test]
+fn a_hooks_signature_is_its_declaration() {
+    let source = format!(
+        "{HEAD}{MAP}struct x {{ __u32 n; }};
+         READER(x, struct x_args *args, struct x *out) {{ return PRESENT(out); }}
+         struct copied_args {{
+             struct sk_buff *skb REQUIRED;
+             __u8 stolen PARAMETER(\"head_stolen\");
+             struct sk_buff *copy RETURNED REQUIRED;
+         }};
+         HOOK(copied, struct copied_args *args)
+         {{
+             __u64 key = (__u64)args->skb, value = (__u64)args->copy;
+             return bpf_map_update_elem(&x_map, &key, &value, args->stolen);
+         }}"
+    );
+    let text = manifest("x")
+        + "default = false\n[[hook]]\nname = \"copied\"\nat = [\"fexit:skb_copy\", \"fexit:skb_copy_expand\"]\n\
+           without = \"copies are not followed\"\n\
+           [[option]]\nname = \"room\"\nabout = \"\"\nnumber = { min = 1, max = 9, default = 3 }\nsizes = \"x_map\"\n\
+           [[loss]]\nmap = \"x_map\"\nwhat = \"packets\"\n\
+           [[except]]\nfunctions = [\"kfree_skbmem\"]\nwhy = \"it is gone\"\n";
+    let fragment = Fragment::parse(&text, &object("x", &source), None).unwrap();
+    let hook = fragment.hook("copied").unwrap();
+    assert_eq!(hook.function, "hook__copied");
+    let froms: Vec<&From> = hook.wants.members.iter().map(|w| &w.from).collect();
+    let skb = From::Argument(ArgType::Struct("sk_buff".into()));
+    assert_eq!(froms, [&skb, &From::Parameter("head_stolen".into()), &From::Returned]);
+    assert_eq!((hook.wants.members[1].size, hook.wants.members[2].required), (1, true));
+    let manifest = &fragment.manifest;
+    assert!(!manifest.default && manifest.hooks[0].at.len() == 2 && manifest.losses[0].index == 0);
+    assert_eq!(manifest.exceptions[0].functions, ["kfree_skbmem"]);
+}
+
+#[test]
+fn a_hook_that_cannot_be_one_is_refused() {
+    let reader = "struct x { __u32 n; };
+        READER(x, struct x_args *args, struct x *out) { return PRESENT(out); }\n";
+    let returned = "#include \"tracer/kernel.h\"\nstruct x_args { struct sk_buff *skb RETURNED; };\n";
+    let reason = refused("x", &format!("{returned}{reader}")).to_string();
+    assert_eq!(
+        reason,
+        "reader__x: only a hook takes parameters by their names, and what a function returned"
+    );
+    let two = format!("{HEAD}{reader}HOOK(h, struct x_args *args, int more) {{ return more; }}");
+    assert_eq!(refused("x", &two).to_string(), "hook__h: it takes one parameter: a struct of arguments");
+
+    let object = object("x", &format!("{HEAD}{reader}"));
+    let with = |more: &str| Fragment::parse(&(manifest("x") + more), &object, None).unwrap_err().to_string();
+    assert_eq!(
+        with("[[hook]]\nname = \"h\"\nat = [\"fentry:ip_rcv\"]\n"),
+        "collector.toml names hook `h`, which the object does not have"
+    );
+    let sizes = "[[option]]\nname = \"n\"\nabout = \"\"\nnumber = { min = 1, max = 9, default = 3 }\nsizes = \"x_m\"\n";
+    assert_eq!(with(sizes), "collector.toml names map `x_m`, which the object does not have");
+    assert_eq!(
+        with("[[loss]]\nmap = \"x_l\"\nwhat = \"packets\"\n"),
+        "collector.toml names map `x_l`, which the object does not have"
+    );
+}
+
 #[test]
 fn what_is_no_object_is_refused() {
     let error = Fragment::parse(&manifest("x"), b"\x7fELF and no more", None).unwrap_err();

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use tracer_compose::{COUNTERS, counter};
-use tracer_event::Probes;
+use tracer_event::{Probes, Shortfall};
 use tracer_kernel::{Link, Map, map::wait_for_running_programs};
 use tracer_trace::Account;
 
 use crate::{
     error::Error,
-    load::{Attachment, Live, Loaded, Outcome},
+    load::{Attachment, Live, LiveHook, Loaded, Outcome},
     request::Way,
+    shortfall::Counter,
 };
 
 /// What became of a probe's hits. Always hits = filtered + limited + delivered + lost, except in
@@ -72,6 +73,8 @@ impl Counts {
 pub struct Attached {
     live: Vec<Live>,
     attachments: Vec<Attachment>,
+    hooks: Vec<LiveHook>,
+    counters: Vec<Counter>,
     probes: Arc<Probes>,
     /// Programs keep the rings alive; this keeps the array, for as long as they run.
     _rings: Map,
@@ -83,9 +86,9 @@ const AT_ONCE: usize = 64;
 impl Attached {
     /// Takes over what was attached.
     pub(crate) fn new(outcome: Outcome, rings: Map) -> Self {
-        let Outcome { live, attachments, .. } = outcome;
+        let Outcome { live, attachments, hooks, counters, .. } = outcome;
         let probes = Arc::new(Probes::new(live.iter().map(|l| l.info.clone()).collect()));
-        Self { live, attachments, probes, _rings: rings }
+        Self { live, attachments, hooks, counters, probes, _rings: rings }
     }
 
     /// What decoding the probes' records takes.
@@ -96,6 +99,26 @@ impl Attached {
     /// The probes.
     pub fn live(&self) -> &[Live] {
         &self.live
+    }
+
+    /// The hooks, by their collectors: where each stands, and how often the kernel did not run it, as far as it tells.
+    pub fn hooks(&self) -> impl Iterator<Item = (&str, &str, Option<u64>)> {
+        self.hooks.iter().map(|hook| {
+            let missed = hook.program.info().ok().and_then(|info| info.recursion_misses);
+            (hook.collector.as_str(), hook.at.as_str(), missed)
+        })
+    }
+
+    /// What the collectors' programs have counted, since this was asked last, that should not be.
+    pub(crate) fn shortfalls(&mut self) -> Vec<Shortfall> {
+        // A map that cannot be read says no more; that will be seen elsewhere.
+        self.counters.iter_mut().filter_map(|counter| counter.look().ok().flatten()).collect()
+    }
+
+    /// The same of the whole run, in words.
+    pub(crate) fn shortfalls_in_all(&self) -> Vec<String> {
+        let counted = self.counters.iter().filter(|counter| counter.known > 0);
+        counted.map(|counter| counter.told(counter.known)).collect()
     }
 
     /// Detaches everything. Afterwards no program runs, and the counters stand still.
@@ -109,6 +132,8 @@ impl Attached {
         let entries: Vec<Link> = all.filter_map(|attachment| attachment.links.pop()).collect();
         detach(entries);
         detach(self.attachments.iter_mut().flat_map(|attachment| attachment.links.drain(..)).collect());
+        // What keeps the maps goes last, as it came first.
+        detach(self.hooks.iter_mut().filter_map(|hook| hook.link.take()).collect());
         // A program that was running while its link was closed still delivers.
         Ok(wait_for_running_programs()?)
     }

@@ -60,6 +60,19 @@ pub enum Error {
         /// Each way that was tried, with the reason why it failed.
         tried: Vec<(String, String)>,
     },
+    /// A collector that this kernel or machine does not permit to do what it is for.
+    #[error(
+        "collector {collector} cannot be used here: {reason}\n  = help: it needs hooks that miss nothing, by BPF \
+         trampolines (fentry); the other collectors do without: name them with `-c`"
+    )]
+    Collector {
+        /// The collector.
+        collector: String,
+        /// Its number in the plan.
+        number: usize,
+        /// Why.
+        reason: String,
+    },
     /// A fragment that does not fit this kernel.
     #[error("collector {collector}: {error}")]
     Link {
@@ -133,7 +146,8 @@ impl Error {
             | Self::UserNamespace
             | Self::Types(_)
             | Self::Missing { .. }
-            | Self::Attach { .. } => Class::Host,
+            | Self::Attach { .. }
+            | Self::Collector { .. } => Class::Host,
             _ => Class::Failed,
         }
     }

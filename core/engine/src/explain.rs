@@ -26,12 +26,27 @@ pub struct Explanation {
     pub kernel: String,
     /// Every probe that the kernel has; of a pattern's many, the first ones only.
     pub probes: Vec<ExplainedProbe>,
+    /// What keeps the collectors' maps.
+    pub hooks: Vec<ExplainedHook>,
     /// What is absent, and what else there is to know.
     pub notes: Vec<String>,
     /// What would be changed on the system, with consent.
     pub changes: Vec<String>,
     /// Whether the verifier was asked, which takes privileges.
     pub verified: bool,
+}
+
+/// A hook of a collector's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainedHook {
+    /// The collector.
+    pub collector: String,
+    /// Where it stands.
+    pub at: String,
+    /// Why it cannot stand there.
+    pub refused: Option<String>,
+    /// What the collector cannot do without it; `None` for one that it cannot do without at all.
+    pub without: Option<String>,
 }
 
 /// One probe of a plan.
@@ -78,12 +93,22 @@ pub fn explain(request: &Request, catalog: &Catalog) -> Result<Explanation, Erro
     let probes = shown(&mut plan);
     let mut explained: Vec<ExplainedProbe> =
         plan.probes.iter().zip(probes).map(|(probe, more)| words(&plan, probe, more)).collect();
+    let hooks = plan.hooks.iter().map(|hook| ExplainedHook {
+        collector: plan.collectors[hook.collector].manifest.name.clone(),
+        at: hook.at.to_string(),
+        refused: None,
+        without: hook.without.map(str::to_owned),
+    });
+    let mut hooks: Vec<ExplainedHook> = hooks.collect();
     if verified {
         let cpus = PossibleCpus::read();
         let cpus = cpus.map_err(|error| Error::System { what: "cannot read the number of CPUs", error })?;
         let (_ring, rings) = rings(64 << 10)?;
         let cpus = u32::try_from(cpus.slots).unwrap_or(u32::MAX);
         let mut loader = Loader::new(&plan, &types, &symbols, &rings, cpus, request.rate)?;
+        for (hook, refused) in hooks.iter_mut().zip(loader.try_hooks()?) {
+            hook.refused = refused;
+        }
         for (probe, explained) in plan.probes.iter().zip(&mut explained) {
             let (way, refused) = loader.try_ways(probe)?;
             explained.ways = way.map(|way| way.to_string()).into_iter().collect();
@@ -100,7 +125,7 @@ pub fn explain(request: &Request, catalog: &Catalog) -> Result<Explanation, Erro
         });
     }
     let kernel = tracer_kernel::host::KernelRelease::running().text;
-    Ok(Explanation { kernel, probes: explained, notes: plan.notes.clone(), changes, verified })
+    Ok(Explanation { kernel, probes: explained, hooks, notes: plan.notes.clone(), changes, verified })
 }
 
 /// What becomes of the filters of a request at one probe.
@@ -239,6 +264,19 @@ impl fmt::Display for Explanation {
             }
             if *more > 0 {
                 writeln!(f, "and {more} more places of the same pattern")?;
+            }
+        }
+        for (index, hook) in self.hooks.iter().enumerate() {
+            let ExplainedHook { collector, at, refused, without } = hook;
+            if index == 0 || self.hooks[index - 1].collector != *collector {
+                writeln!(f, "\nhooks of {collector}, which cost something whether or not a probe is hit")?;
+            }
+            match refused {
+                None => writeln!(f, "    {at}")?,
+                Some(reason) => {
+                    let instead = without.as_deref().unwrap_or("the collector cannot be used");
+                    writeln!(f, "    not {at}: {reason}\n        so {instead}")?;
+                }
             }
         }
         if !self.notes.is_empty() {

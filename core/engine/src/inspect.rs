@@ -80,7 +80,7 @@ fn wanted(fragment: &tracer_compose::Fragment) -> Vec<ArgType> {
     let members = fragment.readers.iter().flat_map(|reader| &reader.wants.members);
     let direct = members.filter_map(|want| match &want.from {
         From::Argument(ty) => Some(ty.clone()),
-        From::Option(_) | From::Symbol(_) => None,
+        From::Option(_) | From::Symbol(_) | From::Parameter(_) | From::Returned => None,
     });
     let derived = fragment.manifest.derive.iter().filter_map(|rule| rule.split_once('.'));
     direct.chain(derived.map(|(owner, _)| ArgType::Struct(owner.to_owned()))).collect()

@@ -30,6 +30,13 @@ pub enum Notice {
         /// How many there are.
         probes: usize,
     },
+    /// A collector's hooks are attached.
+    Hooked {
+        /// The collector.
+        collector: String,
+        /// How many there are.
+        hooks: usize,
+    },
     /// The system was changed.
     Changed(String),
     /// Something that was asked for cannot be had, or only in part.
@@ -79,6 +86,10 @@ impl fmt::Display for Notice {
             }
             Self::AttachedMany { pattern, way, probes } => {
                 write!(f, "attached {pattern} at {probes} places by {way}")
+            }
+            Self::Hooked { collector, hooks } => {
+                let s = if *hooks == 1 { "" } else { "s" };
+                write!(f, "attached {hooks} hook{s} of collector {collector}")
             }
             Self::Changed(change) => write!(f, "changed on this system: {change}"),
             Self::Note(note) => write!(f, "note: {note}"),

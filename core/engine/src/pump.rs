@@ -17,7 +17,7 @@ use std::{
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc::UnboundedSender;
-use tracer_event::{Clock, ClockSample, Context, Event, Probes, Session};
+use tracer_event::{Clock, ClockSample, Context, Event, Probes, Session, Shortfall};
 use tracer_kernel::{Capability, caps::keep_only};
 use tracer_trace::{Account, Loss, Sink};
 
@@ -53,8 +53,18 @@ pub(crate) struct Progress {
     /// Records that could not be decoded.
     pub(crate) malformed: AtomicU64,
     finish: AtomicBool,
+    /// What the collectors' programs counted, for the sink.
+    shortfalls: Mutex<Vec<Shortfall>>,
     /// What was lost in the end, for losses that no later record tells of.
     counts: Mutex<Vec<Counts>>,
+}
+
+impl Progress {
+    /// Tells the sink what the collectors' programs counted.
+    fn tell(&self, sink: &mut dyn Sink) -> io::Result<()> {
+        let shortfalls = std::mem::take(&mut *self.shortfalls.lock().unwrap_or_else(PoisonError::into_inner));
+        shortfalls.iter().try_for_each(|shortfall| sink.shortfall(shortfall))
+    }
 }
 
 /// The run's end of the pump.
@@ -105,6 +115,11 @@ impl Pump {
         Ok(Self { progress, wake })
     }
 
+    /// Has the thread tell the sink.
+    pub(crate) fn tell(&self, shortfalls: Vec<Shortfall>) {
+        self.progress.shortfalls.lock().unwrap_or_else(PoisonError::into_inner).extend(shortfalls);
+    }
+
     /// Has the thread drain what is left and finish the sink. `counts` are the last ones: nothing
     /// may be attached any more.
     pub(crate) fn finish(&self, counts: Vec<Counts>) -> io::Result<()> {
@@ -153,6 +168,7 @@ fn work<Y: tracer_event::Symbols>(
                 }
             });
             result?;
+            progress.tell(parts.sink.as_mut())?;
             parts.sink.flush()?;
             // Only now: an output that blocks has not taken them.
             progress.events.store(taken, Ordering::Relaxed);
@@ -180,6 +196,7 @@ fn work<Y: tracer_event::Symbols>(
     }
     let counts = std::mem::take(&mut *progress.counts.lock().unwrap_or_else(PoisonError::into_inner));
     losses.rest(&counts, &probes, parts.sink.as_mut())?;
+    progress.tell(parts.sink.as_mut())?;
     let accounts: Vec<Account> = counts.iter().map(Counts::account).collect();
     parts.sink.account(&accounts)?;
     parts.sink.finish()

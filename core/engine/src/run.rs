@@ -114,11 +114,13 @@ pub fn collect(
         types.add_files(&request.btf)?;
         let mut ledger = Ledger::new(request.allow_system_changes);
         ledger.prepare(&collectors, &request.probes, &mut types, notify)?;
-        let plan = Plan::new(request, catalog, &mut types, &symbols)?;
+        let mut plan = Plan::new(request, catalog, &mut types, &symbols)?;
+        let attached = attach(request, &mut plan, &types, &symbols, &mut signals).await;
         plan.notes.iter().for_each(|note| notify(Notice::Note(note.clone())));
-        let (attached, ring, left_out) = attach(request, &plan, &types, &symbols, &mut signals).await?;
+        let (attached, ring, left_out) = attached?;
         drop(types);
         left_out.into_iter().for_each(|why| notify(Notice::Note(why)));
+        tell_hooks(&attached, notify);
         tell_attached(attached.live(), notify);
         ledger.arm(&plan.needs, &symbols, notify)?;
         // Programs and trampolines have names of their own now, which stacks go through.
@@ -131,6 +133,26 @@ pub fn collect(
         let flow = Flow::start(request, attached, ring, ledger, symbols, sink)?;
         flow.run(signals, notify).await
     })
+}
+
+/// Says how many hooks each collector has.
+fn tell_hooks(attached: &Attached, notify: &mut dyn FnMut(Notice)) {
+    let mut collectors: BTreeMap<&str, usize> = BTreeMap::new();
+    attached.hooks().for_each(|(collector, ..)| *collectors.entry(collector).or_default() += 1);
+    for (collector, hooks) in collectors {
+        notify(Notice::Hooked { collector: collector.to_owned(), hooks });
+    }
+}
+
+/// Says which hooks the kernel did not run for every hit.
+fn tell_missed(attached: &Attached, notify: &mut dyn FnMut(Notice)) {
+    for (collector, at, missed) in attached.hooks() {
+        if let Some(missed) = missed.filter(|missed| *missed > 0) {
+            notify(Notice::Note(format!(
+                "collector {collector}: its hook at {at} was not run for {missed} hits, which came while it ran"
+            )));
+        }
+    }
 }
 
 /// Says of each probe how it is attached; of a pattern's many, how many in which way.
@@ -174,7 +196,7 @@ fn privileges(request: &Request) -> Result<(), Error> {
 
 async fn attach(
     request: &Request,
-    plan: &Plan<'_>,
+    plan: &mut Plan<'_>,
     types: &Types,
     symbols: &Symbols,
     signals: &mut Signals,
@@ -193,6 +215,9 @@ async fn attach(
                 return Ok((Attached::new(outcome, rings), ring, left_out));
             }
             // The verifier stopped for a signal: perhaps one that does not concern this run.
+            Err(Error::Collector { number, reason, .. }) => {
+                plan.refuse(!request.collectors.is_empty(), number, &reason)?;
+            }
             Err(Error::Interrupted) if tries > 0 && !signals.has_come().await => tries -= 1,
             Err(error) => return Err(error),
         }
@@ -275,6 +300,9 @@ impl<'a> Flow<'a> {
             command.end().await;
         }
         let counts = self.attached.counts()?;
+        self.tell_shortfalls();
+        self.attached.shortfalls_in_all().into_iter().for_each(|told| notify(Notice::Note(told)));
+        tell_missed(&self.attached, notify);
         let mut ended = ended?;
         if !matches!(ended, Ended::OutputClosed | Ended::OutputFailed(_))
             && let Some(error) = self.rest(&counts, &mut signals, notify).await?
@@ -288,6 +316,13 @@ impl<'a> Flow<'a> {
         let left = delivered.saturating_sub(events + malformed);
         let diagnosis = (events == 0).then(|| diagnose(&counts, left, self.ledger.tracing_is_off()));
         Ok(Outcome { events, left, malformed, ended, counts, diagnosis })
+    }
+
+    fn tell_shortfalls(&mut self) {
+        let shortfalls = self.attached.shortfalls();
+        if !shortfalls.is_empty() {
+            self.pump.tell(shortfalls);
+        }
     }
 
     fn ends(&self) -> String {
@@ -334,6 +369,7 @@ impl<'a> Flow<'a> {
                     let (events, elapsed) = (self.seen().0, since.elapsed().as_millis().max(1));
                     let rate = u128::from(events - before) * 1000 / elapsed;
                     (since, before) = (Instant::now(), events);
+                    self.tell_shortfalls();
                     if let Ok(counts) = self.attached.counts() {
                         let sum = |of: fn(&Counts) -> u64| counts.iter().map(of).sum();
                         notify(Notice::Progress {

@@ -16,6 +16,19 @@ pub struct Loss<'a> {
     pub before: Option<u64>,
 }
 
+/// Something that a collector's programs counted because it should not be: what its events do not tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortfall {
+    /// The collector.
+    pub collector: String,
+    /// So many of what, such as `packets without an id: the map is full`.
+    pub what: String,
+    /// How many since the last such news.
+    pub count: u64,
+    /// When that was noticed (CLOCK_MONOTONIC, ns); it happened within the second before.
+    pub time: u64,
+}
+
 /// What became of a probe's hits: hits = filtered + limited + delivered + lost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Account {

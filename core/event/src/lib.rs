@@ -39,7 +39,7 @@ mod texts;
 mod utc;
 mod value;
 
-pub use account::{Account, Loss};
+pub use account::{Account, Loss, Shortfall};
 pub use escape::Escaped;
 pub use event::{Context, Event, ProbeInfo, Probes, Tag};
 pub use field::{Field, Kind, Show, UnknownShow};

@@ -21,7 +21,7 @@ use crate::stack::Frame;
 use crate::stacks::Stacks;
 use crate::steps::Step;
 use crate::texts::Texts;
-use crate::{Context, Escaped, Event, Follow, Loss, ProbeInfo, Section, append, show, utc};
+use crate::{Context, Escaped, Event, Follow, Loss, ProbeInfo, Section, Shortfall, append, show, utc};
 
 /// Prints an event. Each line ends with a newline; sections that are absent or have nothing to say leave no trace.
 ///
@@ -104,6 +104,17 @@ impl Renderer {
         out.push_str(" on CPU ");
         append::decimal(out, cpu);
         out.push_str(if before.is_some() { " before this\n" } else { " after its last event\n" });
+    }
+
+    /// Appends a line about what a collector's events do not tell.
+    pub fn shortfall(&mut self, out: &mut String, shortfall: &Shortfall) {
+        out.push_str("collector ");
+        Escaped(&shortfall.collector).push(out);
+        out.push_str(": ");
+        append::decimal(out, shortfall.count);
+        out.push(' ');
+        Escaped(&shortfall.what).push(out);
+        out.push('\n');
     }
 
     fn push_head(&mut self, out: &mut String, event: &Event<'_>) {

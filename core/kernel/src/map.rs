@@ -106,6 +106,15 @@ impl Map {
         self.fd.as_fd()
     }
 
+    /// Another descriptor of the same map.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor is free.
+    pub fn try_clone(&self) -> io::Result<Map> {
+        Ok(Map { fd: self.fd.try_clone()?, name: self.name.clone(), ..*self })
+    }
+
     /// The name it was created with, uncut.
     pub fn name(&self) -> &str {
         &self.name

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use tracer_event::{Account, Clock, ClockSample, Context, Event, Follow, Loss, Session, json};
+use tracer_event::{Account, Clock, ClockSample, Context, Event, Follow, Loss, Session, Shortfall, json};
 
 use crate::{
     Sink,
@@ -90,6 +90,11 @@ impl<W: Write> Sink for JsonSink<W> {
         self.batch.add(|out| self.renderer.loss(out, loss, &self.wall.context()))
     }
 
+    fn shortfall(&mut self, shortfall: &Shortfall) -> io::Result<()> {
+        self.meta()?;
+        self.batch.add(|out| self.renderer.shortfall(out, shortfall))
+    }
+
     fn account(&mut self, accounts: &[Account]) -> io::Result<()> {
         self.meta()?;
         self.batch.add(|out| self.renderer.account(out, &self.session.probes, accounts))
@@ -120,6 +125,10 @@ impl Render for JsonRender {
 
     fn clock(&self, sample: ClockSample, out: &mut String) {
         json::Renderer::new().clock(out, sample);
+    }
+
+    fn shortfall(&self, shortfall: &Shortfall, out: &mut String) {
+        json::Renderer::new().shortfall(out, shortfall);
     }
 
     fn account(&self, session: &Session, accounts: &[Account], out: &mut String) {

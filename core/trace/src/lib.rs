@@ -26,4 +26,4 @@ pub use sink::Sink;
 pub use stats::StatsSink;
 pub use tee::Tee;
 pub use text::{TextRender, TextSink};
-pub use tracer_event::{Account, Loss};
+pub use tracer_event::{Account, Loss, Shortfall};

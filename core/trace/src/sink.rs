@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tracer_event::{Account, ClockSample, Event, Follow, Loss, Session};
+use tracer_event::{Account, ClockSample, Event, Follow, Loss, Session, Shortfall};
 
 /// A place where events go.
 ///
@@ -52,6 +52,17 @@ pub trait Sink {
     ///
     /// Those of the output.
     fn loss(&mut self, loss: &Loss<'_>) -> io::Result<()>;
+
+    /// Takes the news that a collector's events do not tell something, about where it was noticed. An output that has no
+    /// place for that may leave it out.
+    ///
+    /// # Errors
+    ///
+    /// Those of the output.
+    fn shortfall(&mut self, shortfall: &Shortfall) -> io::Result<()> {
+        let _ = shortfall;
+        Ok(())
+    }
 
     /// Takes what became of all hits, by the probes' numbers: the last word of a run that ended in order.
     ///

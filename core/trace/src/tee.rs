@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tracer_event::{Account, ClockSample, Event, Follow, Loss, Session};
+use tracer_event::{Account, ClockSample, Event, Follow, Loss, Session, Shortfall};
 
 use crate::Sink;
 
@@ -43,6 +43,10 @@ impl Sink for Tee {
 
     fn loss(&mut self, loss: &Loss<'_>) -> io::Result<()> {
         self.both(|sink| sink.loss(loss))
+    }
+
+    fn shortfall(&mut self, shortfall: &Shortfall) -> io::Result<()> {
+        self.both(|sink| sink.shortfall(shortfall))
     }
 
     fn account(&mut self, accounts: &[Account]) -> io::Result<()> {

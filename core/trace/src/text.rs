@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use tracer_event::{ClockSample, Context, Event, Follow, Loss, Session, text};
+use tracer_event::{ClockSample, Context, Event, Follow, Loss, Session, Shortfall, text};
 
 use crate::{
     Sink,
@@ -65,6 +65,10 @@ impl<W: Write> Sink for TextSink<W> {
         })
     }
 
+    fn shortfall(&mut self, shortfall: &Shortfall) -> io::Result<()> {
+        self.batch.add(|out| self.renderer.shortfall(out, shortfall))
+    }
+
     fn loss(&mut self, loss: &Loss<'_>) -> io::Result<()> {
         self.batch.add(|out| self.renderer.loss(out, loss, &self.wall.context()))
     }
@@ -85,6 +89,10 @@ pub struct TextRender;
 impl Render for TextRender {
     fn worker(&self) -> Box<dyn Worker> {
         Box::new(text::Renderer::new())
+    }
+
+    fn shortfall(&self, shortfall: &Shortfall, out: &mut String) {
+        text::Renderer::new().shortfall(out, shortfall);
     }
 }
 

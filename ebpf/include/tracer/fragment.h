@@ -38,6 +38,14 @@
  *
  *	ACCESSOR(my, name, struct my_args *args, char (*value)[16])
  *
+ * A *hook* reports nothing. It stands at places of its own, which the manifest names in `[[hook]]`, as long as the
+ * collector is in use, and keeps the collector's maps, for the readers to look into:
+ *
+ *	HOOK(freed, struct freed_args *args)
+ *
+ * Its arguments are those of its place, which is always a function's entry or return by BTF, or a tracepoint: by type as
+ * above, by name (PARAMETER), or what the function returned (RETURNED).
+ *
  * Every fragment is compiled twice: with probe reads, which work everywhere, and (TRACER_DIRECT)
  * with direct loads, for probes whose arguments the verifier knows by type. Two macros hide that:
  * LOAD(p->field) for a typed pointer's field, PEEK(type, address) for an address that was computed.
@@ -69,6 +77,11 @@ typedef long long __s64;
 #define OPTION(name) TAG("option:" name)
 /* A __u64 member that holds the address of a kernel symbol; 0 where the kernel does not show it. */
 #define SYMBOL(name) TAG("symbol:" name)
+
+/* For hooks: a member that holds the parameter of this name, whatever its type; 0 where the function has none. */
+#define PARAMETER(name) TAG("parameter:" name)
+/* For hooks at a function's return: a member that holds what it returned. */
+#define RETURNED TAG("returned")
 
 /* Tags on members of a section: how the field is shown. */
 #define HEX TAG("hex")
@@ -105,6 +118,7 @@ typedef long long __s64;
 
 #define READER(section, ...) SEC("raw_tp/reader") int reader__##section(__VA_ARGS__)
 #define ACCESSOR(section, field, ...) SEC("raw_tp/accessor") int accessor__##section##__##field(__VA_ARGS__)
+#define HOOK(name, ...) SEC("raw_tp/hook") int hook__##name(__VA_ARGS__)
 
 #define ABSENT 0
 #define PRESENT(out) ((int)sizeof(*(out)))
@@ -118,12 +132,17 @@ typedef long long __s64;
 /* From include/uapi/linux/bpf.h. */
 #define BPF_MAP_TYPE_HASH 1
 #define BPF_MAP_TYPE_ARRAY 2
+#define BPF_MAP_TYPE_PERCPU_ARRAY 6
 #define BPF_MAP_TYPE_LRU_HASH 9
 #define BPF_ANY 0
+#define BPF_NOEXIST 1
 
 /* Helpers, by their numbers in include/uapi/linux/bpf.h. */
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, __u64 flags) = (void *)2;
+static long (*bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
+static __u64 (*bpf_ktime_get_ns)(void) = (void *)5;
+static __u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
 static long (*bpf_probe_read_kernel)(void *dst, __u32 size, const void *src) = (void *)113;
 static long (*bpf_probe_read_kernel_str)(void *dst, __u32 size, const void *src) = (void *)115;
 /* Since 5.17. */

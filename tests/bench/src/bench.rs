@@ -18,12 +18,13 @@ use crate::{
     reference::{References, Way},
     table::{self, median, times, us},
     traced::Tracer,
+    tracking,
     traffic::{self, To},
 };
 
 /// Packets of a turn, and turns of a measurement.
-const PACKETS: u64 = 1000;
-const TURNS: usize = 7;
+pub(crate) const PACKETS: u64 = 1000;
+pub(crate) const TURNS: usize = 7;
 /// Bytes of a record of the profile `nft-dropmon` with this traffic.
 const RECORD: u32 = 512;
 
@@ -67,6 +68,9 @@ pub(crate) fn run(only: &[String]) -> Result<()> {
                 measure(way, title, words, to)?;
             }
         }
+    }
+    if wanted("tracking") {
+        tracking::run()?;
     }
     if wanted("burst") {
         burst::run()?;
@@ -139,7 +143,7 @@ fn floor([empty, stack, copy, _]: &[f64; 4]) -> f64 {
 }
 
 /// Waits until no packet is on its way any more: on a busy machine the kernel puts some of them off.
-fn settle(program: &Program) -> Result<()> {
+pub(crate) fn settle(program: &Program) -> Result<()> {
     let mut runs = Counters::of(program)?.runs;
     loop {
         sleep(Duration::from_millis(50));
@@ -150,13 +154,13 @@ fn settle(program: &Program) -> Result<()> {
     }
 }
 
-struct Counters {
-    runs: u64,
-    ns: u64,
+pub(crate) struct Counters {
+    pub(crate) runs: u64,
+    pub(crate) ns: u64,
 }
 
 impl Counters {
-    fn of(program: &Program) -> Result<Counters> {
+    pub(crate) fn of(program: &Program) -> Result<Counters> {
         let info = program.info()?;
         Ok(Counters { runs: info.run_count, ns: info.run_time_ns })
     }

@@ -15,6 +15,8 @@ mod table;
 #[cfg(target_os = "linux")]
 mod traced;
 #[cfg(target_os = "linux")]
+mod tracking;
+#[cfg(target_os = "linux")]
 mod traffic;
 
 #[cfg(target_os = "linux")]

@@ -15,6 +15,8 @@ use tracer_kernel::{Program, prog};
 
 /// The name that the engine loads its programs with.
 const PROGRAM: &str = "tracer";
+/// And those of collectors' hooks.
+const HOOK: &str = "tracer_hook";
 /// How long the tracer may take to start and to end: the emulation is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Its files, in the guest's memory.
@@ -60,6 +62,13 @@ impl Tracer {
         all.retain(|program| program.name() == PROGRAM);
         ensure!(all.len() == 1, "{} programs are called {PROGRAM}, instead of one", all.len());
         all.pop().context("the one program")
+    }
+
+    /// The programs of its collectors' hooks.
+    pub(crate) fn hooks(&self) -> Result<Vec<Program>> {
+        let mut all = prog::loaded().context("cannot list the kernel's programs")?;
+        all.retain(|program| program.name() == HOOK);
+        Ok(all)
     }
 
     /// Ends it as ^C does; returns what it said.

@@ -1,10 +1,13 @@
 //! `tracer-traffic`: packets for test cases, as many as asked for and no more, where a shell's tools
-//! are too slow or cannot choose the CPU they send from.
+//! are too slow or cannot choose the CPU they send from; and a look at the ids that they were traced by.
 
 #![forbid(unsafe_code)]
 
+mod ids;
+
 use std::{
     error::Error,
+    io,
     net::{SocketAddr, UdpSocket},
     process::ExitCode,
     thread,
@@ -13,7 +16,10 @@ use std::{
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 const USAGE: &str = "usage: tracer-traffic ADDRESS:PORT COUNT [CPU...]
-  sends COUNT UDP packets with a number each, from each CPU given (or from any), as fast as it can";
+  sends COUNT UDP packets with a number each, from each CPU given (or from any), as fast as it can
+       tracer-traffic ids [parts]
+  reads events as JSON from standard input and fails unless each packet has an id of its own, or, with `parts`, that of
+  the packet that it is a part of";
 
 /// More than any case needs: a mistyped count must not become a flood.
 const MOST: u32 = 1_000_000;
@@ -30,6 +36,12 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    if let Some("ids") = arguments.first().map(String::as_str) {
+        let parts = arguments.get(1).is_some_and(|word| word == "parts");
+        let (report, right) = ids::Ids::read(io::stdin().lock(), parts)?.report();
+        print!("{report}");
+        return if right { Ok(()) } else { Err("packets and ids do not belong together".into()) };
+    }
     let [to, count, cpus @ ..] = arguments else { return Err("two arguments are needed".into()) };
     let to: SocketAddr = to.parse()?;
     let count: u32 = count.parse()?;

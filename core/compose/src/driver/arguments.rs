@@ -131,7 +131,7 @@ impl Generator<'_> {
                     self.asm.load64(1, other.unwrap_or_else(|| self.shape.constant(fragment, name)));
                 }
                 (None, From::Symbol(name)) => self.asm.load64(1, self.shape.symbol(name)),
-                (None, From::Argument(_)) => continue,
+                (None, From::Argument(_) | From::Parameter(_) | From::Returned) => continue,
             }
             self.asm.store(width, 10, base + offset(want.offset)?, 1);
         }

@@ -3,7 +3,10 @@
 
 mod explain;
 mod group;
+mod hooks;
 mod program;
+
+pub(crate) use hooks::LiveHook;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,6 +29,7 @@ use crate::{
     error::Error,
     plan::{Plan, PlannedProbe},
     request::Way,
+    shortfall::Counter,
     types::Types,
 };
 use program::Refusal;
@@ -75,7 +79,10 @@ pub(crate) struct Loaded {
 pub(crate) struct Outcome {
     pub(crate) live: Vec<Live>,
     pub(crate) attachments: Vec<Attachment>,
-    /// Probes that were left out, with the reasons.
+    pub(crate) hooks: Vec<LiveHook>,
+    /// What the collectors' programs count that should not be.
+    pub(crate) counters: Vec<Counter>,
+    /// What was left out, with the reasons.
     pub(crate) left_out: Vec<String>,
 }
 
@@ -160,6 +167,7 @@ impl<'a> Loader<'a> {
     /// Loads and attaches everything; what was attached before a failure is detached by dropping.
     pub(crate) fn load(mut self) -> Result<Outcome, Error> {
         let plan = self.plan;
+        self.hooks()?;
         for group in group::groups(&plan.probes) {
             if group.len() > 1 && self.group(&group)? {
                 continue;
@@ -168,9 +176,29 @@ impl<'a> Loader<'a> {
                 self.one_of_many(probe)?;
             }
         }
+        self.counters();
         match self.left_out {
             Some(error) if self.done.live.is_empty() => Err(error),
             _ => Ok(self.done),
+        }
+    }
+
+    /// Takes over the maps in which the collectors' programs count what should not be, as far as a program has them.
+    fn counters(&mut self) {
+        for fragment in &self.plan.collectors {
+            for loss in &fragment.manifest.losses {
+                let Some(map) = self.maps.get(&loss.map).and_then(|map| map.try_clone().ok()) else {
+                    continue;
+                };
+                self.done.counters.push(Counter {
+                    collector: fragment.manifest.name.clone(),
+                    what: loss.what.clone(),
+                    help: loss.help.clone(),
+                    map,
+                    index: loss.index,
+                    known: 0,
+                });
+            }
         }
     }
 
@@ -313,15 +341,7 @@ impl<'a> Loader<'a> {
     fn compose(&mut self, probe: &PlannedProbe<'a>, part: Part) -> Result<Image, Refusal> {
         let Part { way, build, role, first, count } = part;
         let fragments: &[&Fragment] = &self.plan.collectors;
-        for (index, fragment) in fragments.iter().enumerate() {
-            if !self.linked.contains_key(&(index, build)) {
-                let linked = Linked::new(fragment, build, &self.target);
-                let linked = linked.map_err(|error| {
-                    Refusal::Fatal(Error::Link { collector: fragment.manifest.name.clone(), error })
-                })?;
-                self.linked.insert((index, build), linked);
-            }
-        }
+        self.link_all(build)?;
         let known = |field| (field == HeaderField::Way).then(|| way.to_string());
         let number = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
         let shape = Shape {
@@ -356,6 +376,20 @@ impl<'a> Loader<'a> {
         };
         let composed = compose(&shape);
         composed.map_err(|error| Refusal::Way(error.to_string()))
+    }
+
+    /// Links one build of all fragments that are not linked yet.
+    fn link_all(&mut self, build: Build) -> Result<(), Refusal> {
+        for (index, fragment) in self.plan.collectors.iter().enumerate() {
+            if !self.linked.contains_key(&(index, build)) {
+                let linked = Linked::new(fragment, build, &self.target);
+                let linked = linked.map_err(|error| {
+                    Refusal::Fatal(Error::Link { collector: fragment.manifest.name.clone(), error })
+                })?;
+                self.linked.insert((index, build), linked);
+            }
+        }
+        Ok(())
     }
 
     fn bind<'r>(&self, fragment: usize, reader: &'r Reader) -> BoundReader<'r> {

@@ -8,7 +8,7 @@ use tracer_kernel::{
 };
 
 use super::{Loaded, Loader, Part, explain::explain};
-use crate::{error::Error, plan::PlannedProbe, request::Way};
+use crate::{error::Error, plan::PlannedProbe, request::Way, types::Place};
 
 /// Why something is not attached.
 pub(super) enum Refusal {
@@ -18,6 +18,26 @@ pub(super) enum Refusal {
     Place(String),
     /// No way will.
     Fatal(Error),
+}
+
+/// Where a program is to run, as far as the verifier asks.
+pub(super) enum Point<'p> {
+    /// At any place of a kind.
+    Kind(ProgramKind<'p>),
+    /// At this place, by its types.
+    Tracing {
+        /// Entry, return or tracepoint.
+        at: TracingPoint,
+        /// The place.
+        place: &'p Place,
+    },
+    /// The same, for a hook.
+    Hook {
+        /// Entry, return or tracepoint.
+        at: TracingPoint,
+        /// The place.
+        place: &'p Place,
+    },
 }
 
 /// A map that is too large for one probe may be small enough for the next.
@@ -37,13 +57,43 @@ impl Loader<'_> {
         calls: &mut Option<Map>,
     ) -> Result<Loaded, Refusal> {
         let slots = self.make_maps(image, calls)?;
+        // Every program counts, so every image has slots.
+        let slots = slots.ok_or_else(|| Refusal::Way("the program has no slots".to_owned()))?;
+        let place = probe.place.as_ref();
+        let point = match (part.way, part.role) {
+            (Way::Kprobe | Way::Kretprobe, _) => Point::Kind(ProgramKind::Kprobe),
+            (Way::KprobeMulti, _) => Point::Kind(ProgramKind::KprobeMulti),
+            (Way::RawTracepoint, _) => Point::Kind(ProgramKind::RawTracepoint),
+            (by_types, role) => {
+                let at = match (by_types, role) {
+                    (Way::TpBtf, _) => TracingPoint::TpBtf,
+                    (Way::Fexit, Role::Return(_)) => TracingPoint::Fexit,
+                    _ => TracingPoint::Fentry,
+                };
+                let place = place.ok_or_else(|| Refusal::Way("the place has no types".to_owned()))?;
+                Point::Tracing { at, place }
+            }
+        };
+        let program = self.load_image(&point, image, Some(&slots), calls.as_ref())?;
+        let (slot_size, cpus) = (image.slot_size as usize, self.cpus as usize);
+        Ok(Loaded { program, slots, slot_size, counters: image.counters, cpus })
+    }
+
+    /// Loads an image whose maps are there.
+    pub(super) fn load_image(
+        &self,
+        point: &Point<'_>,
+        image: &Image,
+        slots: Option<&Map>,
+        calls: Option<&Map>,
+    ) -> Result<Program, Refusal> {
         let mut insns = image.insns.clone();
         for insn in insns.iter_mut().filter(|i| i.is_ld_imm64() && matches!(i.src, 1 | 2)) {
             let index = usize::try_from(insn.imm).unwrap_or(usize::MAX);
             insn.imm = match image.maps.get(index) {
-                Some(ImageMap::Slots { .. }) => slots.fd().as_raw_fd(),
+                Some(ImageMap::Slots { .. }) => slots.map_or(-1, |slots| slots.fd().as_raw_fd()),
                 Some(ImageMap::Rings) => self.rings.fd().as_raw_fd(),
-                Some(ImageMap::Calls { .. }) => calls.as_ref().map_or(-1, |calls| calls.fd().as_raw_fd()),
+                Some(ImageMap::Calls { .. }) => calls.map_or(-1, |calls| calls.fd().as_raw_fd()),
                 Some(ImageMap::Fragment(spec)) => self.maps[&spec.name].fd().as_raw_fd(),
                 // The composer lists every map that it refers to.
                 None => -1,
@@ -51,8 +101,11 @@ impl Loader<'_> {
         }
         let insns: Vec<[u8; 8]> = insns.into_iter().map(tracer_bpf::Insn::bytes).collect();
         let types = prog::btf_load(&image.btf).map_err(|e| Refusal::Way(e.to_string()))?;
-        let by_types = matches!(part.way, Way::Fentry | Way::Fexit | Way::TpBtf);
-        let object = match probe.module().filter(|_| by_types) {
+        let module = match point {
+            Point::Tracing { place, .. } | Point::Hook { place, .. } => place.module.as_ref(),
+            Point::Kind(_) => None,
+        };
+        let object = match module {
             Some(module) => {
                 let object = btf::module_object(module)
                     .map_err(|e| Refusal::Way(format!("types of module {module}: {e}")))?;
@@ -61,21 +114,17 @@ impl Loader<'_> {
             }
             None => None,
         };
-        let tracing = |at| ProgramKind::Tracing {
-            at,
-            btf_id: probe.place.as_ref().map_or(0, |place| place.id),
-            btf_object: object.as_ref().map(AsFd::as_fd),
-        };
-        let kind = match (part.way, part.role) {
-            (Way::Kprobe | Way::Kretprobe, _) => ProgramKind::Kprobe,
-            (Way::KprobeMulti, _) => ProgramKind::KprobeMulti,
-            (Way::RawTracepoint, _) => ProgramKind::RawTracepoint,
-            (Way::TpBtf, _) => tracing(TracingPoint::TpBtf),
-            (Way::Fexit, Role::Return(_)) => tracing(TracingPoint::Fexit),
-            (Way::Fentry | Way::Fexit, _) => tracing(TracingPoint::Fentry),
+        let kind = match point {
+            Point::Kind(kind) => *kind,
+            Point::Tracing { at, place } | Point::Hook { at, place } => ProgramKind::Tracing {
+                at: *at,
+                btf_id: place.id,
+                btf_object: object.as_ref().map(AsFd::as_fd),
+            },
         };
         let program = Program::load(&ProgramSpec {
-            name: "tracer",
+            // Whoever measures tells them apart by it.
+            name: if matches!(point, Point::Hook { .. }) { "tracer_hook" } else { "tracer" },
             kind,
             insns: &insns,
             btf: Some(types.as_fd()),
@@ -83,19 +132,21 @@ impl Loader<'_> {
             line_info: &image.line_info,
             license: c"Dual MIT/GPL",
         });
-        let program = program.map_err(|e| match e.errno.raw_os_error() {
+        program.map_err(|e| match e.errno.raw_os_error() {
             // The verifier gives way to a signal.
             Some(code) if code == rustix::io::Errno::AGAIN.raw_os_error() => {
                 Refusal::Fatal(Error::Interrupted)
             }
             _ => Refusal::Way(explain(&e, image)),
-        })?;
-        let (slot_size, cpus) = (image.slot_size as usize, self.cpus as usize);
-        Ok(Loaded { program, slots, slot_size, counters: image.counters, cpus })
+        })
     }
 
     /// Makes the maps that an image refers to and that are not there yet; returns its own slots.
-    fn make_maps(&mut self, image: &Image, calls: &mut Option<Map>) -> Result<Map, Refusal> {
+    pub(super) fn make_maps(
+        &mut self,
+        image: &Image,
+        calls: &mut Option<Map>,
+    ) -> Result<Option<Map>, Refusal> {
         let mut slots = None;
         for map in &image.maps {
             match map {
@@ -105,13 +156,13 @@ impl Loader<'_> {
                 ImageMap::Calls { size } => *calls = Some(own("tracer_calls", map::HASH, 16, *size, CALLS)?),
                 ImageMap::Fragment(spec) if self.maps.contains_key(&spec.name) => {}
                 ImageMap::Fragment(spec) => {
-                    let map = fragment_map(spec)?;
+                    let entries = self.plan.sizes.get(&spec.name).copied().unwrap_or(spec.max_entries);
+                    let map = fragment_map(spec, entries)?;
                     self.maps.insert(spec.name.clone(), map);
                 }
             }
         }
-        // Every program counts, so every image has slots.
-        slots.ok_or_else(|| Refusal::Way("the program has no slots".to_owned()))
+        Ok(slots)
     }
 }
 
@@ -119,13 +170,13 @@ fn own(name: &str, kind: u32, key_size: u32, value_size: u32, max_entries: u32) 
     Map::create(&MapSpec { name, kind, key_size, value_size, max_entries, flags: 0, inner: None })
 }
 
-fn fragment_map(spec: &FragmentMap) -> Result<Map, MapError> {
+fn fragment_map(spec: &FragmentMap, max_entries: u32) -> Result<Map, MapError> {
     Map::create(&MapSpec {
         name: &spec.name,
         kind: spec.kind,
         key_size: spec.key_size,
         value_size: spec.value_size,
-        max_entries: spec.max_entries,
+        max_entries,
         flags: spec.flags,
         inner: None,
     })

@@ -93,6 +93,8 @@ fn refusal(fragment: &Fragment) -> String {
         collectors: vec![fragment],
         reporting: 1,
         probes: vec![planned],
+        hooks: vec![],
+        sizes: BTreeMap::new(),
         needs: BTreeSet::new(),
         notes: vec![],
         constants: BTreeMap::new(),
@@ -200,6 +202,8 @@ fn a_refused_probe_of_many_is_left_out_unless_all_are_wanted() {
         collectors: vec![&fragment],
         reporting: 1,
         probes: vec![good, bad],
+        hooks: vec![],
+        sizes: BTreeMap::new(),
         needs: BTreeSet::new(),
         notes: vec![],
         constants: BTreeMap::new(),
@@ -216,4 +220,113 @@ fn a_refused_probe_of_many_is_left_out_unless_all_are_wanted() {
     assert!(left_out.contains("collector bad, in reader__bad"), "{left_out}");
     let Err(error) = loader(true).load() else { panic!("it was accepted") };
     assert!(matches!(error, Error::Attach { .. }), "{error}");
+}
+
+/// A collector that counts what its hook at a tracepoint is hit by, with a hook at a place that is nowhere.
+const COUNTING: &str = "#include \"tracer/kernel.h\"\n\
+     struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 2); __type(key, __u32); \
+     __type(value, __u64); } counting_hits SEC(\".maps\");\n\
+     struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 9); __type(key, __u64); \
+     __type(value, __u64); } counting_all SEC(\".maps\");\n\
+     struct counting_args { struct sk_buff *skb REQUIRED; };\n\
+     struct counting { __u64 known; };\n\
+     READER(counting, struct counting_args *args, struct counting *out)\n\
+     {\n\
+     \t__u64 skb = (__u64)args->skb;\n\
+     \tout->known = bpf_map_lookup_elem(&counting_all, &skb) != NULL;\n\
+     \treturn PRESENT(out);\n\
+     }\n\
+     HOOK(seen, struct counting_args *args)\n\
+     {\n\
+     \t__u32 one = 1;\n\
+     \t__u64 skb = (__u64)args->skb, len = LOAD(args->skb->len);\n\
+     \t__u64 *hits = bpf_map_lookup_elem(&counting_hits, &one);\n\
+     \tif (hits)\n\
+     \t\t__sync_fetch_and_add(hits, 1);\n\
+     \tbpf_map_update_elem(&counting_all, &skb, &len, BPF_ANY);\n\
+     \treturn 0;\n\
+     }\n";
+
+fn counting(hooks: &str) -> Fragment {
+    let manifest = "version = 1\nname = \"counting\"\nabout = \"counts\"\n\
+                    [[loss]]\nmap = \"counting_hits\"\nindex = 1\nwhat = \"hits\"\nhelp = \"none\"\n\
+                    [[option]]\nname = \"room\"\nabout = \"\"\nsizes = \"counting_all\"\n\
+                    number = { min = 1, max = 500, default = 300 }\n";
+    Folder::new("counting", COUNTING).fragment(&format!("{manifest}{hooks}"))
+}
+
+fn plan_of<'a>(types: &mut Types, fragment: &'a Fragment) -> Plan<'a> {
+    Plan {
+        casts: vec![],
+        collectors: vec![fragment],
+        reporting: 1,
+        probes: vec![at_tracepoint(types, "net:netif_receive_skb", Some(fragment))],
+        hooks: vec![],
+        sizes: BTreeMap::from([("counting_all".to_owned(), 300)]),
+        needs: BTreeSet::new(),
+        notes: vec![],
+        constants: BTreeMap::new(),
+        kernel_enums: KernelEnums::default(),
+    }
+}
+
+#[test]
+fn hooks_are_attached_and_count() {
+    if !privileged() {
+        return;
+    }
+    let fragment = counting(
+        "[[hook]]\nname = \"seen\"\nany = [\"fentry:no_such_function\", \"tp:net:net_dev_queue\", \"tp:skb:kfree_skb\"]\n\
+         [[hook]]\nname = \"seen\"\nat = [\"tp:net:no_such_tracepoint\"]\nwithout = \"nothing is seen\"\n\
+         [[hook]]\nname = \"seen\"\nat = [\"fentry:no_such_function\"]\nwhen = \"kernel < 3.0\"\n",
+    );
+    let mut types = Types::new().unwrap();
+    let mut plan = plan_of(&mut types, &fragment);
+    plan.add_hooks(true, &mut types).unwrap();
+    let at: Vec<String> = plan.hooks.iter().map(|hook| hook.at.to_string()).collect();
+    assert_eq!(at, ["tp:net:net_dev_queue"]);
+    let [note] = &plan.notes[..] else { panic!("{:?}", plan.notes) };
+    assert_eq!(
+        note,
+        "collector counting: nothing is seen: this kernel has no tracepoint `net:no_such_tracepoint` that is in its \
+         type information"
+    );
+    let (_ring, rings) = rings(1 << 16).unwrap();
+    let symbols = Symbols::open().unwrap();
+    let mut outcome = Loader::new(&plan, &types, &symbols, &rings, 4, None).unwrap().load().unwrap();
+    assert_eq!(outcome.hooks.len(), 1);
+    let [a, b] = [0, 1].map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+    for _ in 0..3 {
+        a.send_to(b"x", b.local_addr().unwrap()).unwrap();
+        b.recv_from(&mut [0; 8]).unwrap();
+    }
+    let [counter] = &mut outcome.counters[..] else { panic!("one number") };
+    let shortfall = counter.look().unwrap().unwrap();
+    assert!(shortfall.count >= 3 && shortfall.what == "hits", "{shortfall:?}");
+    assert_eq!(counter.told(4), "collector counting: 4 hits\n  = help: none");
+}
+
+#[test]
+fn a_collector_without_a_hook_that_it_needs_is_refused() {
+    if !privileged() {
+        return;
+    }
+    let fragment = counting(
+        "[[hook]]\nname = \"seen\"\nat = [\"tp:skb:consume_skb\"]\n\
+         [[hook]]\nname = \"seen\"\nat = [\"fentry:no_such_function\"]\n",
+    );
+    let mut types = Types::new().unwrap();
+    let mut plan = plan_of(&mut types, &fragment);
+    let Err(error) = plan.add_hooks(true, &mut types) else { panic!("it was accepted") };
+    let text = error.to_string();
+    assert!(
+        text.starts_with("collector counting cannot be used here: this kernel has no function `no_such"),
+        "{text}"
+    );
+
+    // Nobody asked for it: the others go on.
+    let mut plan = plan_of(&mut types, &fragment);
+    plan.add_hooks(false, &mut types).unwrap();
+    assert!(plan.hooks.is_empty() && plan.probes[0].readers.is_empty());
+    assert!(plan.notes[0].starts_with("collector counting is left out: "), "{:?}", plan.notes);
 }

@@ -4,7 +4,10 @@
 
 mod expand;
 mod filters;
+mod hooks;
 mod returns;
+
+pub use hooks::PlannedHook;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,6 +44,10 @@ pub struct Plan<'a> {
     pub(crate) reporting: usize,
     /// One for each probe that exists.
     pub probes: Vec<PlannedProbe<'a>>,
+    /// What keeps the collectors' maps.
+    pub hooks: Vec<PlannedHook<'a>>,
+    /// Maps of the collectors that an option sizes, with their numbers of entries.
+    pub sizes: BTreeMap<String, u32>,
     /// What the collectors need of the system.
     pub needs: BTreeSet<Need>,
     /// What the user should know about what was asked and cannot be had.
@@ -65,6 +72,7 @@ impl Plan<'_> {
             let packet = p.packet.iter().map(|(_, reader)| &reader.wants);
             readers.chain(asked).chain(packet).chain(p.guards.iter().map(|g| &g.accessor.wants))
         });
+        let wants = wants.chain(self.hooks.iter().map(|hook| &hook.hook.wants));
         let symbols = wants.flat_map(|w| &w.members).filter_map(|w| match &w.from {
             From::Symbol(name) => Some(name.as_str()),
             _ => None,
@@ -133,6 +141,8 @@ impl<'a> Plan<'a> {
             collectors,
             reporting,
             probes: Vec::new(),
+            hooks: Vec::new(),
+            sizes: BTreeMap::new(),
             needs: BTreeSet::new(),
             notes: Vec::new(),
             constants: BTreeMap::new(),
@@ -157,6 +167,7 @@ impl<'a> Plan<'a> {
         plan.settle(request, catalog)?;
         // Guards and filters may have brought collectors of their own.
         plan.constants = constants(request, &plan.collectors);
+        plan.sizes = sizes(&plan.constants, &plan.collectors);
         if plan.probes.is_empty() {
             return Err(Error::Missing {
                 message: "nothing to trace: this kernel has none of the probes".to_owned(),
@@ -164,6 +175,7 @@ impl<'a> Plan<'a> {
             });
         }
         plan.note_idle(request, types);
+        plan.add_hooks(!request.collectors.is_empty(), types)?;
         Ok(plan)
     }
 
@@ -229,6 +241,12 @@ impl<'a> Plan<'a> {
         for (index, fragment) in self.collectors[..self.reporting].iter().enumerate() {
             let fragment: &'a Fragment = fragment;
             let here = fragment.readers.iter().filter(|r| r.wants.met_by(&arguments));
+            let exception = hooks::exception(fragment, &probe);
+            if let Some(exception) = exception.filter(|_| here.clone().next().is_some()) {
+                let name = &fragment.manifest.name;
+                self.notes.push(format!("collector {name} reads nothing at {probe}: {}", exception.why));
+                continue;
+            }
             let before = readers.len();
             readers.extend(here.map(|r| (index, r)));
             if readers.len() > before {
@@ -378,13 +396,13 @@ pub(crate) fn nothing_to_trace() -> Diagnostic {
 /// What is written in place of collectors when nothing is to be read: events then say that a probe was hit, and where.
 const NO_COLLECTOR: &str = "none";
 
-/// The collectors that were asked for; all of them where nobody asked.
+/// The collectors that were asked for; all of them where nobody asked, but for those that want to be asked for.
 pub(crate) fn collectors<'a>(
     request: &Request,
     catalog: &'a Catalog,
 ) -> Result<Vec<&'a Fragment>, Diagnostics> {
     if request.collectors.is_empty() {
-        return Ok(catalog.iter().collect());
+        return Ok(catalog.iter().filter(|fragment| fragment.manifest.default).collect());
     }
     if let Some(none) = request.collectors.iter().find(|name| name.value == NO_COLLECTOR) {
         return match request.collectors.iter().find(|name| name.value != NO_COLLECTOR) {
@@ -420,6 +438,19 @@ fn constants(request: &Request, collectors: &[&Fragment]) -> BTreeMap<(usize, St
         }
     }
     constants
+}
+
+/// The maps that options size.
+fn sizes(constants: &BTreeMap<(usize, String), u64>, collectors: &[&Fragment]) -> BTreeMap<String, u32> {
+    let options = collectors
+        .iter()
+        .enumerate()
+        .flat_map(|(index, fragment)| fragment.manifest.options.iter().map(move |option| (index, option)));
+    let sized = options.filter_map(|(index, option)| {
+        let entries = constants.get(&(index, option.name.clone()))?;
+        Some((option.sizes.clone()?, u32::try_from(*entries).unwrap_or(u32::MAX)))
+    });
+    sized.collect()
 }
 
 /// The same places asked for twice under the same conditions are one probe with the options of both.

@@ -6,6 +6,7 @@
 //! | `meta` | what is true of all lines to come: host, kernel, command, probes, and `format`, the version of all this |
 //! | `event` | one hit of a probe |
 //! | `loss` | events that were lost there, of one probe and CPU |
+//! | `shortfall` | what a collector's events do not tell, by its own count |
 //! | `clock` | both clocks at one moment; those before the first event are in `meta` |
 //! | `account` | what became of all hits of each probe; the last line of a run that ended in order |
 //!
@@ -40,7 +41,8 @@ pub use schema::schema;
 use crate::stack::Frame;
 use crate::stacks::Stacks;
 use crate::{
-    Account, Clock, ClockSample, Context, Event, Follow, Loss, ProbeInfo, Probes, Session, Tag, utc,
+    Account, Clock, ClockSample, Context, Event, Follow, Loss, ProbeInfo, Probes, Session, Shortfall, Tag,
+    utc,
 };
 
 use object::{Array, Object};
@@ -154,6 +156,16 @@ impl Renderer {
         if let Some(time) = before {
             push_time(&mut line, "before", time, context);
         }
+        line.end();
+    }
+
+    /// Appends a line about what a collector's events do not tell.
+    pub fn shortfall(&mut self, out: &mut String, shortfall: &Shortfall) {
+        let mut line = Object::line(out, "shortfall");
+        line.string("collector", &shortfall.collector);
+        line.string("what", &shortfall.what);
+        line.number("count", shortfall.count);
+        line.number("time", shortfall.time);
         line.end();
     }
 

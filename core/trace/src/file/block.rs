@@ -43,10 +43,12 @@ pub(super) enum Kind {
     End,
     /// Which of the events behind it are of one packet.
     Series,
+    /// What a collector's events do not tell.
+    Shortfall,
 }
 
 impl Kind {
-    const ALL: [Kind; 8] = [
+    const ALL: [Kind; 9] = [
         Kind::Session,
         Kind::Probes,
         Kind::Symbols,
@@ -55,6 +57,7 @@ impl Kind {
         Kind::Account,
         Kind::End,
         Kind::Series,
+        Kind::Shortfall,
     ];
 
     /// The number in the file.
@@ -68,6 +71,7 @@ impl Kind {
             Kind::Account => 6,
             Kind::End => 7,
             Kind::Series => 8,
+            Kind::Shortfall => 9,
         }
     }
 
@@ -87,6 +91,7 @@ impl Kind {
             Some(Kind::Account) => "account",
             Some(Kind::End) => "end",
             Some(Kind::Series) => "series",
+            Some(Kind::Shortfall) => "shortfall",
             None => "unknown",
         }
     }

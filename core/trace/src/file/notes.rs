@@ -1,7 +1,7 @@
 //! The small blocks: names of addresses, looks at the clocks, the account, and the end with its index. All are JSON.
 
 use serde::{Deserialize, Serialize};
-use tracer_event::ClockSample;
+use tracer_event::{ClockSample, Shortfall};
 
 use crate::Account;
 
@@ -48,6 +48,29 @@ impl From<AccountForm> for Account {
     fn from(form: AccountForm) -> Account {
         let AccountForm { hits, filtered, limited, delivered, lost, missed } = form;
         Account { hits, filtered, limited, delivered, lost, missed }
+    }
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct ShortfallForm {
+    collector: String,
+    what: String,
+    count: u64,
+    time: u64,
+}
+
+impl From<Shortfall> for ShortfallForm {
+    fn from(shortfall: Shortfall) -> ShortfallForm {
+        let Shortfall { collector, what, count, time } = shortfall;
+        ShortfallForm { collector, what, count, time }
+    }
+}
+
+impl From<ShortfallForm> for Shortfall {
+    fn from(form: ShortfallForm) -> Shortfall {
+        let ShortfallForm { collector, what, count, time } = form;
+        Shortfall { collector, what, count, time }
     }
 }
 

@@ -14,7 +14,7 @@ use std::thread;
 
 use tracer_event::{Clock, ClockSample, Context, Event, Follow, Session};
 
-use crate::{Account, Loss};
+use crate::{Account, Loss, Shortfall};
 
 use super::damage::Damage;
 use super::reader::Trace;
@@ -34,6 +34,11 @@ pub trait Render: Sync {
     /// Adds what is said of a later look at the clocks.
     fn clock(&self, sample: ClockSample, out: &mut String) {
         let _ = (sample, out);
+    }
+
+    /// Adds what a collector's events do not tell.
+    fn shortfall(&self, shortfall: &Shortfall, out: &mut String) {
+        let _ = (shortfall, out);
     }
 
     /// Adds what is said of the account.
@@ -287,6 +292,13 @@ impl Receiver for Merge<'_> {
         }
         let mut text = String::new();
         self.render.clock(sample, &mut text);
+        self.write(&text)
+    }
+
+    fn shortfall(&mut self, shortfall: &Shortfall) -> io::Result<()> {
+        self.front()?;
+        let mut text = String::new();
+        self.render.shortfall(shortfall, &mut text);
         self.write(&text)
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tracer_event::{ClockSample, Event, Session};
 
-use crate::{Account, Sink};
+use crate::{Account, Shortfall, Sink};
 
 use super::block::Kind;
 use super::damage::{Damage, Flaw};
@@ -151,6 +151,7 @@ pub(super) trait Receiver {
     fn end(&mut self, _: &State) -> Result<(), ReplayError> {
         Ok(())
     }
+    fn shortfall(&mut self, shortfall: &Shortfall) -> io::Result<()>;
 
     fn events(
         &mut self,
@@ -212,6 +213,9 @@ pub(super) fn walk(
                             }
                             News::Clock(sample) => to.clock(sample).map_err(ReplayError::Sink)?,
                             News::Account(accounts) => to.account(&accounts).map_err(ReplayError::Sink)?,
+                            News::Shortfall(shortfall) => {
+                                to.shortfall(&shortfall).map_err(ReplayError::Sink)?;
+                            }
                             News::None => {}
                         }
                     }
@@ -243,6 +247,10 @@ impl Receiver for ToSink<'_> {
 
     fn account(&mut self, accounts: &[Account]) -> io::Result<()> {
         self.sink.account(accounts)
+    }
+
+    fn shortfall(&mut self, shortfall: &Shortfall) -> io::Result<()> {
+        self.sink.shortfall(shortfall)
     }
 
     fn events(

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use tracer_event::{ClockSample, Event, Follow, Session};
 
-use crate::{Account, Loss, Sink};
+use crate::{Account, Loss, Shortfall, Sink};
 
 use super::create::CreateError;
 use super::meta::Part;
@@ -140,6 +140,10 @@ impl Sink for RotatingSink {
 
     fn loss(&mut self, loss: &Loss<'_>) -> io::Result<()> {
         self.sink.loss(loss)
+    }
+
+    fn shortfall(&mut self, shortfall: &Shortfall) -> io::Result<()> {
+        self.sink.shortfall(shortfall)
     }
 
     fn account(&mut self, accounts: &[Account]) -> io::Result<()> {

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use tracer_event::{Clock, ClockSample, Context, Event, Follow, Session, Symbol, Symbols};
 
-use crate::{Account, Loss};
+use crate::{Account, Loss, Shortfall};
 
 use super::block::{JSON, Kind};
 use super::damage::{BlockProblem, Damage, Flaw};
 use super::meta::Meta;
-use super::notes::{AccountForm, ClockForm, SymbolForm};
+use super::notes::{AccountForm, ClockForm, ShortfallForm, SymbolForm};
 use super::replay::{ReplayError, Show};
 use super::scan::Block;
 use super::schema;
@@ -48,6 +48,7 @@ pub(super) enum News {
     Another(Arc<Session>, Box<State>),
     Clock(ClockSample),
     Account(Vec<Account>),
+    Shortfall(Shortfall),
     /// Nothing that anybody must be told.
     None,
 }
@@ -141,6 +142,9 @@ impl State {
             Kind::Account => serde_json::from_slice(&payload).map(|accounts: Vec<AccountForm>| {
                 News::Account(accounts.into_iter().map(Account::from).collect())
             }),
+            Kind::Shortfall => {
+                serde_json::from_slice(&payload).map(|form: ShortfallForm| News::Shortfall(form.into()))
+            }
             Kind::End | Kind::Events | Kind::Series => return Ok(News::None),
         };
         news.or_else(|error| {

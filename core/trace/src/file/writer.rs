@@ -13,11 +13,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use tracer_event::{ClockSample, Event, Follow, ProbeInfo, Probes, Session};
 
-use crate::{Account, Loss, Sink};
+use crate::{Account, Loss, Shortfall, Sink};
 
 use super::block::{self, Kind};
 use super::meta::{Meta, Part};
-use super::notes::{AccountForm, ClockForm, End, Index, IndexEntry, SymbolForm};
+use super::notes::{AccountForm, ClockForm, End, Index, IndexEntry, ShortfallForm, SymbolForm};
 use super::pack::{PackedLoss, Packer};
 use super::schema;
 use super::series::SeriesPacker;
@@ -283,6 +283,13 @@ impl<W: Write> Sink for TraceSink<W> {
             self.since = Some(Instant::now());
         }
         if self.packer.len() >= FULL { self.write_events() } else { Ok(()) }
+    }
+
+    fn shortfall(&mut self, shortfall: &Shortfall) -> io::Result<()> {
+        self.expect_begun()?;
+        self.write_events()?;
+        self.put_json(Kind::Shortfall, &ShortfallForm::from(shortfall.clone()))?;
+        self.write()
     }
 
     fn account(&mut self, accounts: &[Account]) -> io::Result<()> {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tracer_event::{Clock, ClockSample, Context, Event, Session, Symbols, text};
 use tracer_trace::file::{Damage, Rendering, Show, Trace, TraceSink};
-use tracer_trace::{Account, Loss, Sink};
+use tracer_trace::{Account, Loss, Shortfall, Sink};
 
 use crate::traffic::{Mix, Names, Traffic};
 
@@ -49,6 +49,11 @@ impl Sink for Memory {
 
     fn loss(&mut self, loss: &Loss<'_>) -> io::Result<()> {
         self.0.push(format!("loss {loss:?}"));
+        Ok(())
+    }
+
+    fn shortfall(&mut self, shortfall: &Shortfall) -> io::Result<()> {
+        self.0.push(format!("shortfall {shortfall:?}"));
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use tracer_event::{Session, sample};
 use tracer_trace::file::{Progress, Render, Replay, Show, Trace, TraceSink, Worker};
-use tracer_trace::{Sink, TextRender, TextSink};
+use tracer_trace::{Shortfall, Sink, TextRender, TextSink};
 
 use crate::common::{Both, Folder, Memory, block, blocks, feed, read, rendering, run, trace};
 use crate::traffic::{Mix, Names, Traffic};
@@ -23,6 +23,41 @@ fn everything_comes_back_in_its_place() {
         assert_eq!(trace.totals().unwrap().events, events as u64);
         assert_eq!(trace.bytes(), bytes.len() as u64);
     }
+}
+
+#[test]
+fn shortfalls_stand_where_they_were_noticed() {
+    let folder = Folder::new();
+    let (mut bytes, mut memory) = (vec![], Memory::default());
+    let mut sink = Box::new(TraceSink::new(&mut bytes));
+    let mut traffic = Traffic::new(Mix::Scans);
+    let session = traffic.session();
+    let mut both = Both(&mut *sink, &mut memory);
+    both.each(|sink| sink.begin(&session));
+    for count in [3, u64::MAX] {
+        feed(&mut both, &mut traffic, 20, 100, &Names);
+        let what = "packets\twithout an id".to_owned();
+        let shortfall = Shortfall { collector: "skb_tracking".to_owned(), what, count, time: 7 };
+        both.each(|sink| sink.shortfall(&shortfall));
+    }
+    sink.finish().unwrap();
+    let (back, damages) = read(&folder.file("t", &bytes)).unwrap();
+    assert_eq!(damages, []);
+    assert_eq!(back.of("shortfall").len(), 2);
+    assert!(back == memory);
+    // The same line from both readers, and nothing in it that a terminal would take for its own.
+    let trace = Trace::open(&folder.path("t")).unwrap();
+    let (mut one, mut several) = (vec![], vec![]);
+    let mut sink = Box::new(TextSink::new(&mut one));
+    trace.replay(&mut *sink, Show::default(), &mut |damage| panic!("{damage}")).unwrap();
+    sink.finish().unwrap();
+    let threads = NonZeroUsize::new(3).unwrap();
+    trace
+        .render(&TextRender, rendering(threads), &mut several, &mut |damage| panic!("{damage}"), &mut |_| {})
+        .unwrap();
+    assert!(one == several);
+    let text = String::from_utf8(one).unwrap();
+    assert!(text.contains("\ncollector skb_tracking: 3 packets\\twithout an id\n"), "{text}");
 }
 
 #[test]

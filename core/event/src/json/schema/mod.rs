@@ -27,7 +27,7 @@ pub fn schema<'a>(sections: impl IntoIterator<Item = &'a Schema>) -> Value {
             of_name.push(described);
         }
     }
-    let lines = ["meta", "event", "loss", "clock", "account"];
+    let lines = ["meta", "event", "loss", "shortfall", "clock", "account"];
     let later = json!({
         "description": "A line of a later minor version of the format.",
         "type": "object",
@@ -45,6 +45,7 @@ pub fn schema<'a>(sections: impl IntoIterator<Item = &'a Schema>) -> Value {
             "meta": meta(),
             "event": event(&known),
             "loss": loss(),
+            "shortfall": shortfall(),
             "clock": line("clock").with("monotonic", time()).with("realtime", realtime()).value(),
             "account": account(),
             "probe": probe().value(),
@@ -113,6 +114,15 @@ fn loss() -> Value {
             number(8, "The time of the event before which they were lost; without it, after the last."),
         )
         .maybe("utc", utc())
+        .value()
+}
+
+fn shortfall() -> Value {
+    line("shortfall")
+        .with("collector", text("The collector that counted it."))
+        .with("what", text("What there are so many of."))
+        .with("count", number(8, "How many, since the last such line of the same collector."))
+        .with("time", time())
         .value()
 }
 

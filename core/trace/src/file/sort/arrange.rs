@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tracer_event::{ClockSample, Event, Follow, Session};
 
-use crate::{Account, Loss, Sink};
+use crate::{Account, Loss, Shortfall, Sink};
 
 use super::super::damage::Damage;
 use super::super::replay::{Receiver, ReplayError, Replayed, Show};
@@ -19,6 +19,7 @@ use super::survey::{Follows, Place, Seen, number};
 const FIRST: &[u8] = &[0];
 const FOLLOWER: &[u8] = &[1];
 const LOSS: &[u8] = &[2];
+const SHORTFALL: &[u8] = &[3];
 
 /// Sorts sessions and gives them to a sink.
 pub(super) struct Arrange<'a> {
@@ -141,6 +142,13 @@ impl<'a> Arrange<'a> {
                     let follow = Follow { since: time.saturating_sub(first), lost: number(lost, 0) };
                     sink.follow(follow).and_then(|()| event(sink, record))
                 }
+                Some((SHORTFALL, rest)) => {
+                    let (count, texts) = rest.split_at_checked(8).unwrap_or_default();
+                    let texts = String::from_utf8_lossy(texts);
+                    let (collector, what) = texts.split_once('\0').unwrap_or_default();
+                    let (collector, what) = (collector.to_owned(), what.to_owned());
+                    sink.shortfall(&Shortfall { collector, what, count: number(count, 0), time })
+                }
                 Some((_, numbers)) => {
                     let [probe, cpu, events, known] = [0, 1, 2, 3].map(|index| number(numbers, index));
                     let probe = u16::try_from(probe).ok().and_then(|probe| session.probes.probe(probe));
@@ -196,6 +204,17 @@ impl Receiver for Arrange<'_> {
             };
         }
         Ok(())
+    }
+
+    fn shortfall(&mut self, shortfall: &Shortfall) -> io::Result<()> {
+        if self.beyond || self.seen.items >= self.expected.items {
+            return Ok(());
+        }
+        let place = self.seen.item();
+        self.pushed += 1;
+        let Shortfall { collector, what, count, time } = shortfall;
+        let item = [SHORTFALL, &count.to_le_bytes(), collector.as_bytes(), b"\0", what.as_bytes()];
+        self.items.push([*time, 0, *time, place], &item)
     }
 
     fn events(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tracer_event::{ClockSample, Session};
 
-use crate::Account;
+use crate::{Account, Shortfall};
 
 use super::super::damage::Damage;
 use super::super::replay::{Receiver, ReplayError, Show};
@@ -90,6 +90,11 @@ impl Receiver for Survey<'_> {
     }
 
     fn account(&mut self, _: &[Account]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shortfall(&mut self, _: &Shortfall) -> io::Result<()> {
+        self.seen.item();
         Ok(())
     }
 
