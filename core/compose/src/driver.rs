@@ -201,7 +201,7 @@ impl<'a> Generator<'a> {
         let stages = shape.filter.iter().map(Condition::stage);
         let last = stages.filter(|stage| matches!(stage, Stage::Reader(_))).max();
         if last.is_none() {
-            self.admit(limited);
+            self.admit(limited)?;
         }
         self.part("context");
         self.context();
@@ -210,7 +210,7 @@ impl<'a> Generator<'a> {
             self.reader(index)?;
             self.filter(Stage::Reader(index), filtered)?;
             if last == Some(Stage::Reader(index)) {
-                self.admit(limited);
+                self.admit(limited)?;
             }
         }
         self.part("output");
@@ -250,7 +250,12 @@ impl<'a> Generator<'a> {
     }
 
     /// The hit becomes an event, if the rate limit allows.
-    fn admit(&mut self, limited: Label) {
+    fn admit(&mut self, limited: Label) -> Result<(), ComposeError> {
+        if let Some((fragment, follow)) = self.shape.follow {
+            self.part("what follows of the packet is wanted too");
+            self.arguments(fragment, &follow.note.wants)?;
+            self.call(fragment, &follow.note.function);
+        }
         self.part("admitted");
         self.count(counter::ADMITTED);
         if let Some(rate) = self.shape.rate {
@@ -258,6 +263,7 @@ impl<'a> Generator<'a> {
             self.rate(rate, limited);
             self.limited = true;
         }
+        Ok(())
     }
 
     /// Leaves, if the program is running on this CPU already: some kernels start it again in an interrupt. That hit is
@@ -306,9 +312,10 @@ impl<'a> Generator<'a> {
         let early = self.shape.filter.iter().flat_map(Condition::leaves).filter_map(|leaf| match leaf {
             Condition::Value(Source::Accessor { accessor, .. }, _) => Some(&accessor.wants),
             Condition::Packet(_) => self.shape.packet.map(|(_, reader)| &reader.wants),
+            Condition::Followed { follow, .. } => Some(&follow.asked.wants),
             _ => None,
         });
-        let wants = wants.chain(early);
+        let wants = wants.chain(early).chain(self.shape.follow.map(|(_, follow)| &follow.note.wants));
         let wants = wants.chain(self.shape.guards.iter().map(|g| &g.accessor.wants));
         let largest = wants.map(|w| w.size as usize).max().unwrap_or(0).next_multiple_of(8);
         let need = usize::from(frame::ARGUMENTS.unsigned_abs()) + 8 * self.fetched.len() + largest;

@@ -22,6 +22,8 @@ use crate::{
 const READER: &str = "reader__";
 const ACCESSOR: &str = "accessor__";
 const HOOK: &str = "hook__";
+const FOLLOW: &str = "follow__";
+const FOLLOWED: &str = "followed__";
 
 /// Tags of arguments.
 const REQUIRED: &str = "required";
@@ -56,6 +58,8 @@ pub struct Fragment {
     pub accessors: Vec<Accessor>,
     /// Functions that keep the collector's maps.
     pub hooks: Vec<Hook>,
+    /// What it takes to follow packets, if the collector can.
+    pub follow: Option<Follow>,
     pub(crate) probe: Vec<u8>,
     pub(crate) direct: Option<Vec<u8>>,
 }
@@ -101,6 +105,15 @@ pub struct Accessor {
     pub field: String,
     /// Bytes of the value: 8 of a number, or those of an array.
     pub size: u32,
+}
+
+/// Two functions of a collector that knows a packet again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Follow {
+    /// Notes that the packet has passed the filter.
+    pub note: Hook,
+    /// Returns 1 if that was noted of the packet, else 0.
+    pub asked: Hook,
 }
 
 /// A struct of arguments, member by member.
@@ -154,9 +167,11 @@ impl Fragment {
             readers: Vec::new(),
             accessors: Vec::new(),
             hooks: Vec::new(),
+            follow: None,
             probe: probe.to_vec(),
             direct: direct.map(<[u8]>::to_vec),
         };
+        let (mut note, mut asked) = (None, None);
         for id in btf.own_ids() {
             let ty = btf.ty(id)?;
             if ty.kind() != Kind::Func {
@@ -169,8 +184,20 @@ impl Fragment {
                 fragment.accessors.push(accessor(&btf, id, field)?);
             } else if let Some(name) = ty.name().strip_prefix(HOOK) {
                 fragment.hooks.push(hook(&btf, id, name)?);
+            } else if let Some(name) = ty.name().strip_prefix(FOLLOW) {
+                note = Some(hook(&btf, id, name)?.of_probe()?);
+            } else if let Some(name) = ty.name().strip_prefix(FOLLOWED) {
+                asked = Some(hook(&btf, id, name)?.of_probe()?);
             }
         }
+        fragment.follow = match (note, asked) {
+            (Some(note), Some(asked)) => Some(Follow { note, asked }),
+            (None, None) => None,
+            (Some(one), None) | (None, Some(one)) => {
+                let reason = "FOLLOW and FOLLOWED make sense together only".to_owned();
+                return Err(FragmentError::Signature { function: one.function, reason });
+            }
+        };
         fragment.check_names()?;
         fragment.check_maps(&btf)?;
         Ok(fragment)
@@ -275,7 +302,8 @@ impl Fragment {
             return missing("hook", hook);
         }
         let wants = self.readers.iter().map(|r| &r.wants).chain(self.accessors.iter().map(|a| &a.wants));
-        let wants = wants.chain(self.hooks.iter().map(|hook| &hook.wants));
+        let follow = self.follow.iter().flat_map(|follow| [&follow.note, &follow.asked]);
+        let wants = wants.chain(self.hooks.iter().chain(follow).map(|hook| &hook.wants));
         let wanted = wants.flat_map(|w| &w.members).filter_map(|w| match &w.from {
             From::Option(name) => Some(name),
             _ => None,
@@ -348,6 +376,14 @@ fn hook(btf: &Btf, func: u32, name: &str) -> Result<Hook, FragmentError> {
     };
     let wants = wants(btf, args, &function)?;
     Ok(Hook { function, name: name.to_owned(), wants })
+}
+
+impl Hook {
+    /// The same of a function that runs at probes.
+    fn of_probe(self) -> Result<Self, FragmentError> {
+        let wants = self.wants.of_probe(&self.function)?;
+        Ok(Self { wants, ..self })
+    }
 }
 
 /// The types of a function's two parameters.

@@ -31,7 +31,7 @@ pub use arguments::{ArgType, Argument, Arguments, Origin};
 pub use aya_obj::btf::BtfFeatures;
 pub use catalog::{Catalog, CatalogError, option_name};
 pub use error::{ComposeError, FragmentError};
-pub use fragment::{Accessor, Build, Fragment, From, Reader, Want, Wants};
+pub use fragment::{Accessor, Build, Follow, Fragment, From, Reader, Want, Wants};
 pub use hook::{Exception, Hook, HookKind, HookPlace, HookShape, ManifestHook, ManifestLoss};
 pub use image::{Blame, Image, ImageMap, compose, compose_hook};
 pub use kernel_enum::{KernelEnumField, KernelEnums};

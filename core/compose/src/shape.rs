@@ -7,7 +7,7 @@ use tracer_event::{Layout, LayoutError, Schema};
 use crate::{
     arguments::{ArgType, Arguments},
     filter::{Condition, Scratch},
-    fragment::{Accessor, Build, Reader},
+    fragment::{Accessor, Build, Follow, Reader},
     link::Linked,
 };
 
@@ -125,6 +125,9 @@ pub struct Shape<'a> {
     pub filter: Vec<Condition<'a>>,
     /// What reads the packet that the filter asks about: index of its fragment in [`Shape::fragments`], and the reader.
     pub packet: Option<(usize, &'a Reader)>,
+    /// What notes that the packet of an event has passed the filter: index of its fragment in [`Shape::fragments`], and its
+    /// functions.
+    pub follow: Option<(usize, &'a Follow)>,
     /// What holds at the probe whatever is read there.
     pub guards: Vec<Guard<'a>>,
     /// Whether the kernel stack is recorded.

@@ -22,6 +22,9 @@ pub struct Request {
     pub conditions: Vec<Expr>,
     /// What must hold of an event at any probe; all of them.
     pub filters: Vec<Located<Filter>>,
+    /// Whether packets that passed the filter once are wanted at whatever probe they are seen afterwards; `None` where a
+    /// collector can tell.
+    pub follow: Option<bool>,
     /// Run this by the shell, and stop when it ends.
     pub cmd: Option<String>,
     /// Stop after this many events.
@@ -115,6 +118,11 @@ impl Request {
             probes: settings.probe_specs("probe").to_vec(),
             conditions: settings.conditions(table),
             filters,
+            follow: match settings.text("follow") {
+                Some("yes") => Some(true),
+                Some("no") => Some(false),
+                _ => None,
+            },
             cmd: settings.text("cmd").map(str::to_owned),
             // The table admits 1 to i64::MAX only.
             stop_after: settings.integer("stop-after").map(i64::unsigned_abs),

@@ -46,6 +46,10 @@
  * Its arguments are those of its place, which is always a function's entry or return by BTF, or a tracepoint: by type as
  * above, by name (PARAMETER), or what the function returned (RETURNED).
  *
+ * A collector that knows a packet again lets tracer *follow* packets, by two functions which take a struct of arguments:
+ * FOLLOW notes that a packet has passed the filter, FOLLOWED returns 1 where that was noted, else 0. An event of such a
+ * packet is wanted though the filter does not hold for it.
+ *
  * Every fragment is compiled twice: with probe reads, which work everywhere, and (TRACER_DIRECT)
  * with direct loads, for probes whose arguments the verifier knows by type. Two macros hide that:
  * LOAD(p->field) for a typed pointer's field, PEEK(type, address) for an address that was computed.
@@ -119,6 +123,8 @@ typedef long long __s64;
 #define READER(section, ...) SEC("raw_tp/reader") int reader__##section(__VA_ARGS__)
 #define ACCESSOR(section, field, ...) SEC("raw_tp/accessor") int accessor__##section##__##field(__VA_ARGS__)
 #define HOOK(name, ...) SEC("raw_tp/hook") int hook__##name(__VA_ARGS__)
+#define FOLLOW(name, ...) SEC("raw_tp/follow") int follow__##name(__VA_ARGS__)
+#define FOLLOWED(name, ...) SEC("raw_tp/followed") int followed__##name(__VA_ARGS__)
 
 #define ABSENT 0
 #define PRESENT(out) ((int)sizeof(*(out)))

@@ -58,6 +58,7 @@ impl<'a> Generator<'a> {
             let wants = match leaf {
                 Condition::Value(Source::Accessor { accessor, .. }, _) => Some(&accessor.wants),
                 Condition::Packet(_) => self.shape.packet.map(|(_, reader)| &reader.wants),
+                Condition::Followed { follow, .. } => Some(&follow.asked.wants),
                 Condition::Kernel { test, .. } => {
                     needs.push(test.argument());
                     None
@@ -103,6 +104,11 @@ impl<'a> Generator<'a> {
             }
             Condition::Packet(test) => self.packet(test, otherwise)?,
             Condition::Has(reader) => self.has(*reader, otherwise),
+            Condition::Followed { fragment, follow } => {
+                self.arguments(*fragment, &follow.asked.wants)?;
+                self.call(*fragment, &follow.asked.function);
+                self.asm.jump_if(Cond::Eq, 0, 0, otherwise);
+            }
             Condition::Kernel { test, .. } => self.kernel(test, otherwise)?,
             Condition::Value(source, test) => self.value_of(source, test, otherwise)?,
         }

@@ -6,7 +6,7 @@ use tracer_dsl::filter::bytes::Test;
 use tracer_event::Field;
 
 use super::{KernelTest, ValueTest};
-use crate::fragment::Accessor;
+use crate::fragment::{Accessor, Follow};
 
 /// What must hold for a hit to become an event.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +23,13 @@ pub enum Condition<'a> {
     Packet(Test),
     /// The reader with this place among the shape's has something to say.
     Has(usize),
+    /// The packet has passed the filter before, at whatever probe.
+    Followed {
+        /// The place of the collector that knows it again, among the shape's.
+        fragment: usize,
+        /// Its functions.
+        follow: &'a Follow,
+    },
     /// A value in the kernel's memory compares so; false where it is absent.
     Kernel {
         /// The comparison.
@@ -130,7 +137,7 @@ impl<'a> Condition<'a> {
             }
             Self::Has(reader) | Self::Value(Source::Section { reader, .. }, _) => Stage::Reader(*reader),
             Self::Value(Source::Returned(_), _) => Stage::Return,
-            Self::Kernel { .. } | Self::Value(..) => Stage::Early,
+            Self::Followed { .. } | Self::Kernel { .. } | Self::Value(..) => Stage::Early,
         }
     }
 
@@ -139,7 +146,7 @@ impl<'a> Condition<'a> {
         match self {
             Self::Constant(_) => 0,
             Self::Has(_) | Self::Value(Source::Accessor { .. } | Source::Returned(_), _) => 1,
-            Self::Value(Source::Header(_), _) => 2,
+            Self::Followed { .. } | Self::Value(Source::Header(_), _) => 2,
             Self::Kernel { .. } | Self::Value(Source::Section { .. }, _) => 3,
             Self::Packet(_) => 4,
             Self::Not(inside) => inside.cost(),
@@ -161,6 +168,7 @@ impl<'a> Condition<'a> {
         let subject = |leaf: &Self| match leaf {
             Self::Packet(_) => "the packet".to_owned(),
             Self::Has(_) => "whether a section is there".to_owned(),
+            Self::Followed { .. } => "what the packet has passed before".to_owned(),
             Self::Kernel { path, .. } => path.clone(),
             Self::Value(Source::Accessor { accessor, .. }, _) => {
                 format!("{}.{}", accessor.section, accessor.field)

@@ -208,6 +208,15 @@ fn trace() -> Vec<OptionDef> {
         .adding()
         .on([Collect, Print, Sort, Pcap, Stats]),
         OptionDef::new(
+            "follow",
+            "Keep what passed the filter once wherever it is seen afterwards; auto: where a collector can, as skb-tracking",
+            ValueType::choice(["auto", "yes", "no"]),
+        )
+        .value_name("WHEN")
+        .bare("yes")
+        .default("auto")
+        .on([Collect]),
+        OptionDef::new(
             "interface",
             "Only packets at this network device; * stands for any characters; may be given several times",
             ValueType::List,

@@ -352,6 +352,7 @@ impl<'a> Loader<'a> {
             readers: probe.readers.iter().map(|(fragment, reader)| self.bind(*fragment, reader)).collect(),
             filter: Condition::All(probe.filter.clone()).with_header(&known).conjuncts(),
             packet: probe.packet,
+            follow: probe.follow,
             guards: probe
                 .guards
                 .iter()

@@ -66,6 +66,7 @@ fn at_tracepoint<'a>(types: &mut Types, name: &str, fragment: Option<&'a Fragmen
         asked: Default::default(),
         filter: vec![],
         packet: None,
+        follow: None,
         guards: vec![],
         ways: vec![Way::TpBtf, Way::RawTracepoint],
     }
@@ -86,6 +87,7 @@ fn refusal(fragment: &Fragment) -> String {
         asked: Default::default(),
         filter: vec![],
         packet: None,
+        follow: None,
         guards: vec![],
         ways: vec![Way::Kprobe],
     };

@@ -2,8 +2,8 @@
 //! those of the command line.
 
 use tracer_bpf::Btf;
-use tracer_compose::filter::{Condition, Scope, Source, TooLarge, ValueTest, check_size, resolve};
-use tracer_compose::{Accessor, Catalog, Reader};
+use tracer_compose::filter::{Condition, Scope, Source, Stage, TooLarge, ValueTest, check_size, resolve};
+use tracer_compose::{Accessor, Catalog, Follow, Fragment, Reader};
 use tracer_dsl::filter::{Expr, Filter, HeaderField, Value};
 use tracer_dsl::option::Located;
 use tracer_dsl::probe::{Probe, ProbeKind};
@@ -33,12 +33,19 @@ pub(crate) struct Wish<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// As one.
-    fn condition(&self) -> Condition<'a> {
+    /// As one. What must always hold need not hold for a packet that is `followed`.
+    fn condition(&self, followed: Option<&Condition<'a>>) -> Condition<'a> {
         let all = |wishes: &[Wish<'a>]| wishes.iter().map(|wish| wish.condition.clone()).collect();
-        let mut parts: Vec<Condition<'a>> = all(&self.always);
-        parts.push(Condition::Any(all(&self.wanted)));
-        Condition::All(parts)
+        let mut always = Condition::All(all(&self.always)).conjuncts();
+        if let Some(followed) = followed {
+            // Each part, so that those that can be decided early still are. When a function returns, its packet is gone.
+            for part in always.iter_mut().filter(|part| part.stage() != Stage::Return) {
+                let holds = std::mem::replace(part, Condition::Constant(false));
+                *part = Condition::Any(vec![holds, followed.clone()]);
+            }
+        }
+        always.push(Condition::Any(all(&self.wanted)));
+        Condition::All(always)
     }
 
     /// For whoever wants to know when there is an event: alternatives, and what must hold beside them.
@@ -181,8 +188,43 @@ impl<'a> Plan<'a> {
         Ok(Some(Condition::Value(source, test)))
     }
 
+    /// The collector that follows packets, if they are to be followed.
+    fn follower(&mut self, request: &Request) -> Result<Option<(usize, &'a Follow)>, Diagnostics> {
+        let all = self.collectors[..self.reporting].iter().enumerate();
+        let found = all.filter_map(|(index, fragment)| {
+            let fragment: &'a Fragment = fragment;
+            Some((index, fragment.follow.as_ref()?))
+        });
+        let found = found.into_iter().next();
+        match (request.follow, found) {
+            (Some(true), None) => {
+                let error =
+                    Diagnostic::error("packets cannot be followed: none of the collectors knows them again");
+                return Err(error.hint("add one that does: `-c skb-tracking`").into());
+            }
+            (Some(true), Some(_)) if request.filters.is_empty() => {
+                let error = Diagnostic::error(
+                    "packets cannot be followed: there is no filter that some of them pass",
+                );
+                return Err(error.hint("say which packets: `-f 'tcp port 443'`").into());
+            }
+            (Some(false), _) | (_, None) => return Ok(None),
+            _ if request.filters.is_empty() => return Ok(None),
+            _ => {}
+        }
+        if request.follow.is_none() {
+            self.notes.push(
+                "packets that pass the filter once are followed: they are kept wherever they are seen afterwards \
+                 (--follow=no keeps them only where it holds)"
+                    .to_owned(),
+            );
+        }
+        Ok(found)
+    }
+
     /// Settles what must hold at each probe. A probe at which it never does is left out.
     pub(super) fn settle(&mut self, request: &Request, catalog: &'a Catalog) -> Result<(), Diagnostics> {
+        let follower = self.follower(request)?;
         let probes = std::mem::take(&mut self.probes);
         let (mut kept, mut never) = (Vec::new(), Vec::new());
         for mut probe in probes {
@@ -193,7 +235,10 @@ impl<'a> Plan<'a> {
                 HeaderField::Type => Some(kind.to_owned()),
                 _ => None,
             };
-            probe.filter = probe.asked.condition().with_header(&known).conjuncts();
+            probe.follow =
+                follower.filter(|(collector, _)| probe.readers.iter().any(|(reads, _)| reads == collector));
+            let followed = probe.follow.map(|(fragment, follow)| Condition::Followed { fragment, follow });
+            probe.filter = probe.asked.condition(followed.as_ref()).with_header(&known).conjuncts();
             if probe.filter == [Condition::Constant(false)] {
                 never.push(probe);
                 continue;

@@ -17,7 +17,7 @@ use std::{
 use tracer_bpf::Btf;
 use tracer_compose::filter::{Condition, Source};
 use tracer_compose::{
-    Accessor, ArgType, Arguments, Catalog, Fragment, From, KernelEnums, Need, Reader, option_name,
+    Accessor, ArgType, Arguments, Catalog, Follow, Fragment, From, KernelEnums, Need, Reader, option_name,
 };
 use tracer_dsl::{
     Diagnostic, Diagnostics,
@@ -67,10 +67,12 @@ impl Plan<'_> {
             let readers = p.readers.iter().map(|(_, r)| &r.wants);
             let asked = p.filter.iter().flat_map(Condition::leaves).filter_map(|leaf| match leaf {
                 Condition::Value(Source::Accessor { accessor, .. }, _) => Some(&accessor.wants),
+                Condition::Followed { follow, .. } => Some(&follow.asked.wants),
                 _ => None,
             });
+            let note = p.follow.iter().map(|(_, follow)| &follow.note.wants);
             let packet = p.packet.iter().map(|(_, reader)| &reader.wants);
-            readers.chain(asked).chain(packet).chain(p.guards.iter().map(|g| &g.accessor.wants))
+            readers.chain(asked).chain(note).chain(packet).chain(p.guards.iter().map(|g| &g.accessor.wants))
         });
         let wants = wants.chain(self.hooks.iter().map(|hook| &hook.hook.wants));
         let symbols = wants.flat_map(|w| &w.members).filter_map(|w| match &w.from {
@@ -99,6 +101,8 @@ pub struct PlannedProbe<'a> {
     pub(crate) asked: Asked<'a>,
     /// What must hold for an event to be reported, in the order in which it is asked.
     pub filter: Vec<Condition<'a>>,
+    /// What notes that a packet has passed the filter, where packets are followed; the number is the collector's.
+    pub follow: Option<(usize, &'a Follow)>,
     /// What reads the packets that the filter asks about; the number is the collector's.
     pub packet: Option<(usize, &'a Reader)>,
     /// What holds there for all readers.
@@ -291,6 +295,7 @@ impl<'a> Plan<'a> {
             readers,
             asked,
             filter: Vec::new(),
+            follow: None,
             packet: None,
             guards,
             ways,
