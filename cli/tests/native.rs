@@ -201,7 +201,7 @@ fn what_cannot_be_asked_is_said_before_anything_is_attached() {
             "tracer inspect",
         ),
         ("tcp and inbound", "`inbound` is not part of this filter language", "inbound", "event.probe"),
-        ("skb.mark == 10.0.0.1", "this comparison does not fit its field", "10.0.0.1", "numbers take"),
+        ("skb.mark == eth0", "this comparison does not fit its field", "eth0", "numbers take"),
     ] {
         let output = tracer(&["collect", "-c", "skb,dev", "-f", filter, "--cmd", "true"]).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
