@@ -24,6 +24,8 @@ pub(crate) struct Ids {
     /// By id, the TCP sequence numbers that its packets span, and the largest packet's.
     spans: HashMap<String, Span>,
     probes: BTreeMap<String, u64>,
+    /// Addresses of the socket buffers.
+    buffers: HashSet<String>,
     wrong: Vec<String>,
     events: u64,
     /// Whether packets may be parts of one another.
@@ -78,6 +80,11 @@ impl Ids {
             return;
         };
         let said = || format!("{} has id {id}", said());
+        if let Some(buffer) =
+            event["skb_tracking"]["skb"].as_str().filter(|buffer| !self.buffers.contains(*buffer))
+        {
+            self.buffers.insert(buffer.to_owned());
+        }
         let of_packet = self.packets.entry(known.key.clone()).or_insert_with(|| (id.to_owned(), 0));
         of_packet.1 += 1;
         if of_packet.0 != id {
@@ -107,10 +114,11 @@ impl Ids {
         let fewest = self.packets.values().map(|(_, events)| *events).min().unwrap_or(0);
         let _ = writeln!(
             text,
-            "{} events of {} packets with {} ids, {fewest} events of a packet or more, {} wrong",
+            "{} events of {} packets with {} ids in {} buffers, {fewest} events of a packet or more, {} wrong",
             self.events,
             self.packets.len(),
             ids.len(),
+            self.buffers.len(),
             self.wrong.len()
         );
         for (probe, events) in &self.probes {
@@ -190,7 +198,10 @@ mod tests {
     #[test]
     fn ids_and_packets_belong_together() {
         let (text, right) = report(&[(1, Some("a")), (1, Some("a")), (2, Some("b"))]);
-        assert!(right && text.starts_with("3 events of 2 packets with 2 ids, 1 events"), "{text}");
+        assert!(
+            right && text.starts_with("3 events of 2 packets with 2 ids in 0 buffers, 1 events"),
+            "{text}"
+        );
         for wrong in [
             &[(1, Some("a")), (1, Some("b"))][..],
             &[(1, Some("a")), (2, Some("a"))],
