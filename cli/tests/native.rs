@@ -221,3 +221,30 @@ fn what_cannot_be_asked_is_said_before_anything_is_attached() {
     assert!(said.contains("`a/b` is no name of a network device"), "{said}");
     assert!(said.contains("there is no network namespace `no-such`"), "{said}");
 }
+
+#[test]
+fn what_the_verifier_might_not_take_is_refused_before() {
+    if !can_trace() {
+        return;
+    }
+    let joined =
+        |part: &dyn Fn(u32) -> String, many: u32| (1..=many).map(part).collect::<Vec<_>>().join(" or ");
+    let ports = joined(&|n| format!("port {n}"), 450);
+    let patterns = joined(&|n| format!("dev.name =~ \"?{n}*x\""), 110);
+    for (filter, reason) in [(&ports, "BPF instructions"), (&patterns, "patterns at one probe")] {
+        let output = tracer(&["collect", "-c", "skb,dev", "-f", filter, "--cmd", "true"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("the filter is too large for") && said.contains(reason), "{said}");
+        assert!(!said.contains("attached"), "{said}");
+    }
+    // What is just small enough is taken by the verifier.
+    let hosts = joined(&|n| format!("host 10.0.{}.{}", n / 256, n % 256), 450);
+    let patterns = joined(&|n| format!("dev.name =~ \"?{n}*x\""), 100);
+    let texts = joined(&|n| format!("sk_buff.dev.name == \"device{n}\""), 300);
+    for filter in [&hosts, &patterns, &texts] {
+        let output = tracer(&["collect", "-c", "skb,dev", "-f", filter, "--cmd", "true"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("attached"), "{said}");
+    }
+}
