@@ -98,7 +98,7 @@ fn text(filter: &Filter, probes: &[FilterAtProbe], notes: &[String]) -> String {
             let _ = writeln!(text, "and {more} more places of the same pattern");
         }
         if listing.is_empty() {
-            text += "    the instructions depend on how it can be attached, which takes root to find out\n";
+            text += "    its instructions depend on how it is attached: they are shown as root, where it can be attached\n";
         } else {
             let _ = writeln!(text, "\n{listing}");
         }

@@ -42,6 +42,7 @@ fn same_shape(a: &PlannedProbe<'_>, b: &PlannedProbe<'_>) -> bool {
         && a.guards.len() == b.guards.len()
         && readers(a) == readers(b)
         && a.filter == b.filter
+        && a.follow.is_some() == b.follow.is_some()
 }
 
 /// What became of attaching many at once.
