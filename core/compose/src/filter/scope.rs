@@ -24,6 +24,8 @@ pub struct Scope<'s, 'a> {
     pub collectors: &'s mut Vec<&'a Fragment>,
     /// The readers that run at the probe, each with its collector's place.
     pub readers: &'s [(usize, &'a Reader)],
+    /// Names of the collectors that read nothing at this probe, though its arguments would do.
+    pub excepted: &'s [&'s str],
     /// The probe's arguments.
     pub arguments: &'s Arguments,
     /// The types of the place, if it has any, and behind them others that paths may lead to.
@@ -173,21 +175,26 @@ impl<'a> Resolver<'_, '_, '_, 'a> {
         let schema = reader.schema_with(|_| None, self.scope.names);
         let field = schema.field(name).ok_or_else(|| unknown_field(&schema, name).at(place.clone()))?;
         let test = ValueTest::of_field(field, self.filter, comparison)?;
-        let source = if let Some(accessor) = fragment.accessor(section, name) {
+        if self.scope.excepted.contains(&fragment.manifest.name.as_str()) {
+            return Ok(None);
+        }
+        let here = self.scope.readers.iter().position(|(_, reader)| reader.schema.section() == section);
+        // Without its hooks, a collector that has some knows nothing.
+        let alone = fragment.manifest.hooks.is_empty() || here.is_some();
+        let source = if let Some(accessor) = fragment.accessor(section, name).filter(|_| alone) {
             if !accessor.wants.met_by(self.scope.arguments) {
                 return Ok(None);
             }
             let fragment = self.scope.collector(fragment);
             Source::Accessor { fragment, accessor, field: field.clone() }
         } else {
-            let here = self.scope.readers.iter().position(|(_, reader)| reader.schema.section() == section);
             match here {
                 Some(reader) => Source::Section { reader, section: section.to_owned(), field: field.clone() },
                 None if reader.wants.met_by(self.scope.arguments) => {
                     let collector = &fragment.manifest.name;
                     let found = Diagnostic::error(format!("`{section}.{name}` is not read")).at(place);
                     let found = found.because(format!(
-                        "it is known only behind the reader of collector {collector}, which was not asked for"
+                        "collector {collector} has to be there for it, and was not asked for"
                     ));
                     return Err(found.hint(format!("add it: `-c {collector}`")).into());
                 }
@@ -248,8 +255,10 @@ impl<'a> Scope<'_, 'a> {
         if let Some((fragment, reader)) = self.readers.iter().find(|(_, reader)| packets(reader)) {
             return Some((*fragment, reader));
         }
-        let fits =
-            |(_, reader): &(&Fragment, &'a Reader)| packets(reader) && reader.wants.met_by(self.arguments);
+        let fits = |(fragment, reader): &(&Fragment, &'a Reader)| {
+            let excepted = self.excepted.contains(&fragment.manifest.name.as_str());
+            !excepted && packets(reader) && reader.wants.met_by(self.arguments)
+        };
         let (fragment, reader) = self.readers_of_all().find(fits)?;
         Some((self.collector(fragment), reader))
     }

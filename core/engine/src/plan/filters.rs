@@ -10,6 +10,7 @@ use tracer_dsl::probe::{Probe, ProbeKind};
 use tracer_dsl::{Diagnostic, Diagnostics};
 use tracer_event::Kind;
 
+use super::hooks::exception;
 use super::{Plan, PlannedProbe};
 use crate::{error::Error, names, request::Request};
 
@@ -86,6 +87,8 @@ impl<'a> Asked<'a> {
 pub(super) struct Here<'s, 'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) readers: &'s [(usize, &'a Reader)],
+    /// See [`Scope::excepted`].
+    pub(super) excepted: Vec<&'a str>,
     pub(super) arguments: &'s tracer_compose::Arguments,
     /// The types of the place, and those that filters' casts lead to; none for a place without any.
     pub(super) types: Vec<&'s Btf>,
@@ -145,6 +148,7 @@ impl<'a> Plan<'a> {
             catalog: here.catalog,
             collectors: &mut self.collectors,
             readers: here.readers,
+            excepted: &here.excepted,
             arguments: here.arguments,
             types: &here.types,
             returns: here.returns,
@@ -250,6 +254,7 @@ impl<'a> Plan<'a> {
                 let here = Here {
                     catalog,
                     readers: &probe.readers,
+                    excepted: excepted(catalog, &probe.probe),
                     arguments: &probe.arguments,
                     types: Vec::new(),
                     returns: probe.returns.as_deref(),
@@ -300,6 +305,12 @@ fn nothing_passes(request: &Request, never: &[PlannedProbe<'_>]) -> Diagnostic {
         found = found.because(format!("none of them has {}", absent.join(", ")));
     }
     found.hint("`tracer profile explain` and `tracer inspect` tell what there is at a probe")
+}
+
+/// The collectors that read nothing at a probe, whatever its arguments.
+pub(super) fn excepted<'a>(catalog: &'a Catalog, probe: &Probe) -> Vec<&'a str> {
+    let excepted = catalog.iter().filter(|fragment| exception(fragment, probe).is_some());
+    excepted.map(|fragment| fragment.manifest.name.as_str()).collect()
 }
 
 /// As `probe.type` has it.

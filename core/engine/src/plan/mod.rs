@@ -30,7 +30,7 @@ use crate::{
     error::Error,
     host::Machine,
     plan::expand::{Expander, Found},
-    plan::filters::{Asked, Here},
+    plan::filters::{Asked, Here, excepted},
     request::{Request, Way},
     types::{Place, Types},
 };
@@ -266,6 +266,7 @@ impl<'a> Plan<'a> {
         let here = Here {
             catalog,
             readers: &readers,
+            excepted: excepted(catalog, &probe),
             arguments: &arguments,
             types: place
                 .iter()
