@@ -10,7 +10,7 @@ use tracer_dsl::{
 use tracer_engine::{Class, Counts, Ended, Error, Missed, Outcome, Request, collect};
 
 use crate::{
-    command::{complain, complain_of},
+    command::{complain, complain_of, warn_of},
     exit::Exit,
     live::Live,
     output::{self, Output, OutputError},
@@ -19,6 +19,19 @@ use crate::{
 
 /// Runs it.
 pub(crate) fn run(settings: &Settings, catalog: &Catalog, table: &OptionTable) -> Exit {
+    let request = match Request::new(settings, table) {
+        Ok(request) => request,
+        Err(diagnostics) => return complain_of(&diagnostics),
+    };
+    let of_probes = settings.probe_specs("probe").iter().flat_map(|probe| &probe.filter);
+    let mut warned: Vec<&str> = Vec::new();
+    for filter in settings.filters("filter").iter().chain(of_probes) {
+        // A profile's filter stands beside each of its probes.
+        if !filter.value.warnings.is_empty() && !warned.contains(&filter.value.text()) {
+            warned.push(filter.value.text());
+            warn_of(&filter.value.warnings.clone().rebase(&filter.source));
+        }
+    }
     let mut live = Live::new();
     let output = match output::of_collect(settings, || live.output()) {
         Ok(output) => output,
@@ -26,7 +39,6 @@ pub(crate) fn run(settings: &Settings, catalog: &Catalog, table: &OptionTable) -
         Err(error @ OutputError::Create(_)) => return complain(&format!("error: {error}"), Exit::Failed),
     };
     let Output { sink, file, prints, packets } = output;
-    let request = Request::new(settings, table);
     let outcome = match collect(&request, catalog, sink, &mut |notice| live.tell(&notice)) {
         Ok(outcome) => outcome,
         Err(error) => return failed(&error),

@@ -14,7 +14,7 @@ use tracer_dsl::{
 };
 use tracer_profiles::SearchPath;
 
-use crate::{exit::Exit, filter, manual, profile, settings::settings, stored};
+use crate::{exit::Exit, filter, manual, profile, settings::settings, sort, stored};
 
 /// What the command line comes to.
 enum Asked {
@@ -27,6 +27,9 @@ enum Asked {
     Inspect(Option<String>),
     /// `filter test`, with the filter and the file.
     Filter(filter::Asked),
+    /// `filter explain`.
+    #[cfg(target_os = "linux")]
+    Explain(crate::explain::Asked),
     /// `completion` or `man`.
     Manual(manual::Asked),
     /// Clap has the last word: help, version, or a mistake.
@@ -50,6 +53,8 @@ pub(crate) fn main() -> Exit {
         #[cfg(target_os = "linux")]
         Ok(Asked::Inspect(pattern)) => crate::look::run(pattern.as_deref(), &catalog),
         Ok(Asked::Filter(asked)) => filter::run(&asked),
+        #[cfg(target_os = "linux")]
+        Ok(Asked::Explain(asked)) => crate::explain::run(&asked, &catalog, &table),
         Ok(Asked::Manual(asked)) => manual::run(asked, whole(&table)),
         Ok(Asked::Clap(error)) => {
             // Clap knows the stream; a closed one is no news.
@@ -73,6 +78,7 @@ fn run(command: SubCommand, settings: &Settings, catalog: &Catalog, table: &Opti
             return complain("error: this system cannot be traced: `collect` is for Linux", Exit::Host);
         }
         SubCommand::Print => stored::print(settings),
+        SubCommand::Sort => sort::sort(settings),
         SubCommand::Pcap => stored::pcap(settings),
         SubCommand::Stats => stored::stats(settings),
         SubCommand::Schema => stored::schema(settings),
@@ -90,6 +96,8 @@ pub(crate) fn check(arguments: &[&str]) -> Result<(), String> {
         Ok(Asked::Run(command, settings, _)) => stored::check(command, &settings),
         #[cfg(target_os = "linux")]
         Ok(Asked::Inspect(_)) => Ok(()),
+        #[cfg(target_os = "linux")]
+        Ok(Asked::Explain(asked)) => crate::explain::check(&asked, &table),
         Ok(Asked::Filter(asked)) => {
             asked.filter().map(|_| ()).map_err(|diagnostics| diagnostics.render(Colour::Never))
         }
@@ -154,6 +162,12 @@ fn ask(table: &OptionTable, arguments: impl Iterator<Item = OsString>) -> Result
     #[cfg(target_os = "linux")]
     if let Some(pattern) = crate::look::asked(name, sub_matches) {
         return Ok(Asked::Inspect(pattern));
+    }
+    #[cfg(target_os = "linux")]
+    if let Some(("explain", own)) = sub_matches.subcommand().filter(|_| name == "filter")
+        && let Some(asked) = crate::explain::asked(own)
+    {
+        return Ok(Asked::Explain(asked));
     }
     if let Some(asked) = filter::asked(name, sub_matches) {
         return Ok(Asked::Filter(asked));

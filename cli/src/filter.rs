@@ -8,6 +8,8 @@ use std::{
 use clap::{Arg, ArgMatches, Command, value_parser};
 use pcap_parser::{Block, PcapBlockOwned, PcapError, create_reader, traits::PcapNGPacketBlock};
 use tracer_dsl::{Diagnostics, SourceRef, filter::Filter};
+#[cfg(target_os = "linux")]
+use tracer_engine::{Class, PacketProgram, PacketProgramError};
 use tracer_event::packet::{Capture, ETHERNET, RAW};
 use tracer_trace::filter::PacketFilter;
 
@@ -20,24 +22,32 @@ use crate::{
 pub(crate) struct Asked {
     text: String,
     file: PathBuf,
+    bpf: bool,
 }
 
 /// The sub-command `filter`.
 pub(crate) fn command() -> Command {
     let expr = Arg::new("expr").value_name("EXPR").required(true);
     let file = Arg::new("file").value_name("FILE").required(true).value_parser(value_parser!(PathBuf));
+    let backend = Arg::new("backend").long("backend").value_name("NAME").default_value("interpreter");
+    let backend = backend.value_parser(["interpreter", "bpf"]);
     let test = Command::new("test")
         .about("Print the numbers of the packets in a capture file that match a filter, one a line")
         .arg(expr.help("The filter, which can be about packets only"))
-        .arg(file.help("The capture file, pcap or pcapng"));
-    Command::new("filter").about("Try a filter out").subcommand_required(true).subcommand(test)
+        .arg(file.help("The capture file, pcap or pcapng"))
+        .arg(backend.help("What asks: the one for stored traces, or a program in this kernel, as root"));
+    let command = Command::new("filter").about("Try a filter out").subcommand_required(true).subcommand(test);
+    #[cfg(target_os = "linux")]
+    let command = command.subcommand(crate::explain::command());
+    command
 }
 
 /// What the words behind the sub-command `name` ask for; `None` if it is another's.
 pub(crate) fn asked(name: &str, matches: &ArgMatches) -> Option<Asked> {
-    let (_, matches) = matches.subcommand().filter(|_| name == "filter")?;
+    let (_, matches) = matches.subcommand().filter(|(sub, _)| name == "filter" && *sub == "test")?;
     let text = matches.get_one::<String>("expr")?.clone();
-    Some(Asked { text, file: matches.get_one::<PathBuf>("file")?.clone() })
+    let bpf = matches.get_one::<String>("backend")?.as_str() == "bpf";
+    Some(Asked { text, file: matches.get_one::<PathBuf>("file")?.clone(), bpf })
 }
 
 impl Asked {
@@ -52,18 +62,54 @@ impl Asked {
 
 /// Prints the numbers, which count from 1 as Wireshark's and `tcpdump -#`'s do.
 pub(crate) fn run(asked: &Asked) -> Exit {
-    let filter = match asked.filter() {
+    let backend = match asked.filter() {
         Ok((filter, compiled)) => {
             if !filter.warnings.is_empty() {
                 warn_of(&filter.warnings);
             }
-            compiled
+            match asked.bpf {
+                true => match in_kernel(&filter) {
+                    Ok(backend) => backend,
+                    Err(exit) => return exit,
+                },
+                false => Backend::Interpreter(compiled),
+            }
         }
         Err(diagnostics) => return complain_of(&diagnostics),
     };
-    match matching(&filter, &asked.file) {
+    match matching(&backend, &asked.file) {
         Ok(text) => printed(&text),
         Err(error) => complain(&format!("error: {error}"), Exit::Failed),
+    }
+}
+
+/// Who is asked.
+enum Backend {
+    Interpreter(PacketFilter),
+    #[cfg(target_os = "linux")]
+    Kernel(PacketProgram),
+}
+
+#[cfg(target_os = "linux")]
+fn in_kernel(filter: &Filter) -> Result<Backend, Exit> {
+    PacketProgram::load(filter).map(Backend::Kernel).map_err(|error| {
+        let exit = if error.class() == Class::Host { Exit::Host } else { Exit::Failed };
+        complain(&format!("error: {error}"), exit)
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn in_kernel(_: &Filter) -> Result<Backend, Exit> {
+    Err(complain("error: `--backend bpf` needs a Linux kernel", Exit::Host))
+}
+
+impl Backend {
+    fn matches(&self, capture: &Capture<'_>) -> Result<bool, ReadError> {
+        match self {
+            Backend::Interpreter(filter) => Ok(filter.matches(capture)),
+            #[cfg(target_os = "linux")]
+            Backend::Kernel(program) => Ok(program.matches(capture)?),
+        }
     }
 }
 
@@ -79,12 +125,15 @@ enum ReadError {
         file.display()
     )]
     Link { file: PathBuf, number: u64, link: u32 },
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Kernel(#[from] PacketProgramError),
 }
 
 /// The greatest block that is read, in bytes: libpcap takes packets of 256 KiB.
 const BLOCK_MAX: usize = 1 << 20;
 
-fn matching(filter: &PacketFilter, path: &Path) -> Result<String, ReadError> {
+fn matching(filter: &Backend, path: &Path) -> Result<String, ReadError> {
     let damaged = |reason: String| ReadError::Format { file: path.to_owned(), reason };
     let file = File::open(path).map_err(|error| ReadError::Open { file: path.to_owned(), error })?;
     let mut reader = create_reader(BLOCK_MAX, file).map_err(|error| damaged(words(&error)))?;
@@ -110,7 +159,7 @@ fn matching(filter: &PacketFilter, path: &Path) -> Result<String, ReadError> {
             match link {
                 Some(link @ (ETHERNET | RAW)) => {
                     let capture = Capture { bytes, link, ethertype: 0, tag: None, original };
-                    if filter.matches(&capture) {
+                    if filter.matches(&capture)? {
                         out += &format!("{number}\n");
                     }
                     Ok(())

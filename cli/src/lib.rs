@@ -18,6 +18,8 @@
 mod collect;
 mod command;
 mod exit;
+#[cfg(target_os = "linux")]
+mod explain;
 mod filter;
 #[cfg(target_os = "linux")]
 mod live;
@@ -29,6 +31,7 @@ mod pager;
 mod profile;
 mod progress;
 mod settings;
+mod sort;
 mod stored;
 
 use std::process::ExitCode;

@@ -62,7 +62,11 @@ pub(crate) fn explained(profiles: &[String], catalog: &Catalog, table: &OptionTa
         Ok(settings) => settings,
         Err(diagnostics) => return complain_of(&diagnostics),
     };
-    match explain(&Request::new(&settings, table), catalog) {
+    let request = match Request::new(&settings, table) {
+        Ok(request) => request,
+        Err(diagnostics) => return complain_of(&diagnostics),
+    };
+    match explain(&request, catalog) {
         Ok(explanation) => printed(&explanation.to_string()),
         Err(error) => failed(&error),
     }

@@ -87,15 +87,7 @@ pub(crate) fn of_collect<W: Write + Send + 'static>(
     let rotation = rotation(settings, format, file)?;
     let text = || Box::new(TextSink::new(terminal()).utc(utc));
     let Some(path) = file else {
-        if format.is_binary() && io::stdout().is_terminal() {
-            let name = settings.text("format").unwrap_or_default();
-            return Err(usage(
-                format!("a terminal cannot show {name}"),
-                "format",
-                name,
-                "name a file with `-o FILE`, or send standard output to a file or a program",
-            ));
-        }
+        refuse_terminal(settings, format)?;
         let (sink, packets): (Box<dyn Sink + Send>, _) = match format {
             Format::Text => (text(), None),
             _ => sink(format, terminal(), utc),
@@ -111,6 +103,39 @@ pub(crate) fn of_collect<W: Write + Send + 'static>(
         sink = Box::new(tracer_trace::Tee::new(sink, text()));
     }
     Ok(Output { sink, file: Some(path.to_owned()), prints, packets })
+}
+
+/// Where `sort` writes: `-o` and `--format`. What is printed goes to what `terminal` gives.
+pub(crate) fn of_sort<W: Write + Send + 'static>(
+    settings: &Settings,
+    terminal: impl FnOnce() -> W,
+) -> Result<Output, OutputError> {
+    let utc = settings.flag("utc");
+    let file = settings.path("out").filter(|path| *path != Path::new("-"));
+    let format = Format::of(settings, file);
+    let (sink, packets) = match file {
+        Some(path) => sink(format, create(path, format)?, utc),
+        None => {
+            refuse_terminal(settings, format)?;
+            sink(format, terminal(), utc)
+        }
+    };
+    let is_text = matches!(format, Format::Text | Format::Json);
+    Ok(Output { sink, file: file.map(Path::to_owned), prints: file.is_none() && is_text, packets })
+}
+
+/// That nobody is shown what only programs can read.
+fn refuse_terminal(settings: &Settings, format: Format) -> Result<(), OutputError> {
+    if !format.is_binary() || !io::stdout().is_terminal() {
+        return Ok(());
+    }
+    let name = settings.text("format").unwrap_or_default();
+    Err(usage(
+        format!("a terminal cannot show {name}"),
+        "format",
+        name,
+        "name a file with `-o FILE`, or send standard output to a file or a program",
+    ))
 }
 
 /// The file that `pcap` writes.

@@ -10,6 +10,7 @@ use std::{
 
 use tracer_dsl::{
     Diagnostic, Diagnostics,
+    filter::on_devices,
     option::{Located, Settings, SubCommand, TRACE},
     probe::{Probe, ProbeKind, ProbeSpec},
 };
@@ -234,16 +235,17 @@ pub(crate) fn schema(settings: &Settings) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-fn open(settings: &Settings) -> Result<Trace, Error> {
+pub(crate) fn open(settings: &Settings) -> Result<Trace, Error> {
     let path: PathBuf = settings.path("file").map_or_else(|| TRACE.into(), Path::to_owned);
     Trace::open(&path).map_err(|error| Error::Open { error })
 }
 
 /// The filters that were given, checked against what the trace has. All must hold.
-fn filters(trace: &Trace, settings: &Settings) -> Result<Vec<EventFilter>, Error> {
+pub(crate) fn filters(trace: &Trace, settings: &Settings) -> Result<Vec<EventFilter>, Error> {
     let mut found = Diagnostics::new();
     let mut filters = Vec::new();
-    for Located { value, source } in settings.filters("filter") {
+    let devices = found.take(on_devices(settings.words("interface"))).flatten();
+    for Located { value, source } in settings.filters("filter").iter().chain(&devices) {
         if !value.warnings.is_empty() {
             warn_of(&value.warnings.clone().rebase(source));
         }
@@ -253,7 +255,7 @@ fn filters(trace: &Trace, settings: &Settings) -> Result<Vec<EventFilter>, Error
     found.or_value(filters).map_err(Error::Usage)
 }
 
-fn show(settings: &Settings) -> Show {
+pub(crate) fn show(settings: &Settings) -> Show {
     Show { utc: settings.flag("utc"), link_header: settings.flag("link-header") }
 }
 
@@ -265,14 +267,14 @@ fn show_text(settings: &Settings, text: &str) -> Result<(), Error> {
 }
 
 /// That nobody reads any more is an end like others.
-fn written(result: io::Result<()>) -> Result<(), Error> {
+pub(crate) fn written(result: io::Result<()>) -> Result<(), Error> {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Write(error)),
         _ => Ok(()),
     }
 }
 
-fn say(message: &str) {
+pub(crate) fn say(message: &str) {
     let _ = io::stderr().lock().write_all(format!("tracer: {message}\n").as_bytes());
 }
 
@@ -323,7 +325,7 @@ fn kind_of(tag: Tag) -> ProbeKind {
 
 /// What could not be read, told once the output is complete: in the middle of it nobody would see it.
 #[derive(Default)]
-struct Damages {
+pub(crate) struct Damages {
     told: Vec<String>,
     more: usize,
     incomplete: bool,
@@ -333,19 +335,19 @@ impl Damages {
     /// More than this many are counted only.
     const MAX: usize = 20;
 
-    fn take(&mut self, damage: &Damage) {
+    pub(crate) fn take(&mut self, damage: &Damage) {
         self.incomplete |= damage.loses_events();
         if self.told.len() < Damages::MAX { self.told.push(damage.to_string()) } else { self.more += 1 }
     }
 
-    fn tell(&self) {
+    pub(crate) fn tell(&self) {
         self.told.iter().for_each(|damage| say(damage));
         if self.more > 0 {
             say(&format!("and {} more places that could not be read", self.more));
         }
     }
 
-    fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         if self.incomplete { Exit::Failed } else { Exit::Ok }
     }
 }

@@ -141,3 +141,110 @@ fn what_can_be_probed_is_listed() {
     let none = tracer(&["inspect", "no_such_thing_anywhere"]).output().unwrap();
     assert_eq!(none.status.code(), Some(3));
 }
+
+#[test]
+fn filters_are_decided_in_the_kernel() {
+    if !can_trace() {
+        return;
+    }
+    let port = "udp dst port 9 and greater 119 and udp[8] = 7";
+    for (name, filter) in [
+        ("packet", port.to_owned()),
+        ("memory", format!("sk_buff.dev.name == \"lo\" and sk_buff.protocol == 0x800 and {port}")),
+        ("early", format!("dev.name =~ \"l?\" and dev.ifindex == 1 and {port}")),
+        ("late", format!("skb.orig_len == 119 and has dev and {port}")),
+        ("probe", format!("event.probe == \"net:netif_receive_skb\" and probe.way != kprobe and {port}")),
+    ] {
+        let output =
+            traced(&["collect", "-p", "ifdump", "--stop-after", "30", "-i", "lo", "-f", &filter], name);
+        let text = String::from_utf8_lossy(&output.stdout);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{filter}: {said}");
+        let packets = text.lines().filter(|line| line.contains("127.0.0.1.9 ")).count();
+        let events = text.lines().filter(|line| line.contains("[tp] net:")).count();
+        assert_eq!((packets, events), (30, 30), "{filter}: {text}\n{said}");
+        assert_eq!(text.lines().filter(|line| line.contains("len 85")).count(), 30, "{filter}: {text}");
+    }
+    let never = "udp port 9 and udp[8] = 8";
+    let output = tracer(&["collect", "-f", never, "--cmd", "true"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && output.stdout.is_empty(), "{said}");
+}
+
+#[test]
+fn a_filter_is_explained() {
+    let output =
+        tracer(&["filter", "explain", "arp or tcp and dev.name == lo", "-p", "ifdump"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    if output.status.code() == Some(3) {
+        eprintln!("SKIPPED: {}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    assert!(text.starts_with("reads as: (arp or tcp) and dev.name == lo\n"), "{text}");
+    assert!(text.contains("before anything is read  dev.name\n"), "{text}");
+    assert!(text.contains("before anything is read  the packet\n"), "{text}");
+    if can_trace() {
+        assert!(text.contains("filter: packet sub-expression\n") && text.contains(": exit\n"), "{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_asked_is_said_before_anything_is_attached() {
+    for (filter, message, place, hint) in [
+        ("nftt.verdict == drop", "unknown section or argument `nftt`", "nftt.verdict", "did you mean `nft`?"),
+        ("skb.lenn == 5", "unknown field of section `skb` `lenn`", "skb.lenn", "did you mean `len`?"),
+        ("sk_buff.devv.name == a", "struct sk_buff has no member `devv`", "devv", "did you mean `dev`?"),
+        (
+            "sock.sk_mark == 1",
+            "the filter holds at none of the probes",
+            "sock.sk_mark == 1",
+            "tracer inspect",
+        ),
+        ("tcp and inbound", "`inbound` is not part of this filter language", "inbound", "event.probe"),
+        ("skb.mark == eth0", "this comparison does not fit its field", "eth0", "numbers take"),
+    ] {
+        let output = tracer(&["collect", "-c", "skb,dev", "-f", filter, "--cmd", "true"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        if output.status.code() == Some(3) {
+            eprintln!("SKIPPED: {said}");
+            return;
+        }
+        assert_eq!(output.status.code(), Some(2), "{filter}: {said}");
+        assert!(said.contains(message) && said.contains(hint), "{filter}: {said}");
+        let carets = format!(" {}", "^".repeat(place.len()));
+        assert!(said.contains(&carets) && !said.contains(&format!("{carets}^")), "{filter}: {said}");
+        assert_eq!(said.matches("error: ").count(), 1, "{filter}: {said}");
+    }
+    let output = tracer(&["collect", "-i", "a/b", "--netns", "no-such", "--cmd", "true"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("`a/b` is no name of a network device"), "{said}");
+    assert!(said.contains("there is no network namespace `no-such`"), "{said}");
+}
+
+#[test]
+fn what_the_verifier_might_not_take_is_refused_before() {
+    if !can_trace() {
+        return;
+    }
+    let joined =
+        |part: &dyn Fn(u32) -> String, many: u32| (1..=many).map(part).collect::<Vec<_>>().join(" or ");
+    let ports = joined(&|n| format!("port {n}"), 450);
+    let patterns = joined(&|n| format!("dev.name =~ \"?{n}*x\""), 110);
+    for (filter, reason) in [(&ports, "BPF instructions"), (&patterns, "patterns at one probe")] {
+        let output = tracer(&["collect", "-c", "skb,dev", "-f", filter, "--cmd", "true"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("the filter is too large for") && said.contains(reason), "{said}");
+        assert!(!said.contains("attached"), "{said}");
+    }
+    // What is just small enough is taken by the verifier.
+    let hosts = joined(&|n| format!("host 10.0.{}.{}", n / 256, n % 256), 450);
+    let patterns = joined(&|n| format!("dev.name =~ \"?{n}*x\""), 100);
+    let texts = joined(&|n| format!("sk_buff.dev.name == \"device{n}\""), 300);
+    for filter in [&hosts, &patterns, &texts] {
+        let output = tracer(&["collect", "-c", "skb,dev", "-f", filter, "--cmd", "true"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("attached"), "{said}");
+    }
+}

@@ -61,3 +61,13 @@ ACCESSOR(dev, ifindex, struct dev_args *args, __u64 *value)
 	*value = LOAD(dev->ifindex);
 	return PRESENT_VALUE;
 }
+
+ACCESSOR(dev, name, struct dev_args *args, char (*value)[16])
+{
+	struct net_device *dev = device_of(args);
+
+	if (!dev)
+		return ABSENT;
+	COPY_STRING(*value, &dev->name);
+	return PRESENT_VALUE;
+}

@@ -57,6 +57,33 @@ ACCESSOR(skb_tracking, id, struct skb_tracking_args *args, __u64 *value)
 	return PRESENT_VALUE;
 }
 
+/* An event of the packet has passed the filter. */
+FOLLOW(skb_tracking, struct skb_tracking_args *args)
+{
+	struct entry *entry;
+	__u64 data;
+
+	if (!args->skb)
+		return 0;
+	data = data_of(args->skb);
+	if (!data || !id_of(data))
+		return 0;
+	entry = entry_of(data);
+	if (entry)
+		entry->flags = PASSED;
+	return 0;
+}
+
+FOLLOWED(skb_tracking, struct skb_tracking_args *args)
+{
+	struct entry *entry;
+
+	if (!args->skb)
+		return 0;
+	entry = entry_of(data_of(args->skb));
+	return entry && (entry->flags & PASSED);
+}
+
 struct skb_only {
 	struct sk_buff *skb REQUIRED;
 };

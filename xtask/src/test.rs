@@ -1,7 +1,7 @@
 //! `build` and `test`: the release binary, and everything that must hold before a change lands. All steps run even if an
 //! early one fails, so that one run tells all there is to mend.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -26,6 +26,12 @@ pub(crate) fn traffic() -> Result<PathBuf> {
     command::quiet(command::cargo()?.args(["build", "--release", "--package", "tracer-traffic"]))
         .context("tracer-traffic cannot be built")?;
     Ok(place::target()?.join("release/tracer-traffic"))
+}
+
+/// Put filters, and packets that they are asked of, into a folder.
+pub(crate) fn filters(folder: &Path) -> Result<()> {
+    let run = ["run", "--quiet", "--release", "--package", "tracer-filter-tests", "--"];
+    command::quiet(command::cargo()?.args(run).arg(folder)).context("filters to test cannot be made")
 }
 
 /// Run all tests.

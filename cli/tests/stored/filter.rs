@@ -72,6 +72,16 @@ fn filter_test_reads_pcap_and_refuses_what_it_cannot_read() {
     assert_eq!(printed(&["filter", "test", "not udp", &whole]), "1\n3\n", "the second is cut");
     assert_eq!(printed(&["filter", "test", "ip", &whole]), "1\n2\n3\n");
 
+    // Loads a program where that is allowed, and else says what is missing.
+    let ran_there = ran(&["filter", "test", "--backend", "bpf", "tcp port 8080", &whole]);
+    match ran_there.code {
+        Some(0) => assert_eq!(ran_there.out, "1\n3\n"),
+        code => {
+            assert_eq!(code, Some(3), "{}", ran_there.err);
+            assert!(ran_there.err.contains("--backend interpreter"), "{}", ran_there.err);
+        }
+    }
+
     let cut = folder.file("cut.pcap", &pcap[..pcap.len() - 10]);
     let other = [&pcap[..20], &113_u32.to_le_bytes(), &pcap[24..]].concat();
     let other = folder.file("other.pcap", &other);

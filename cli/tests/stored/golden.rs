@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::run::{Folder, golden, printed, trace, tracer};
 
 /// Compares with what is kept, or keeps it.
-fn compare(name: &str, found: &[u8]) {
+pub fn compare(name: &str, found: &[u8]) {
     if std::env::var_os("TRACER_WRITE_GOLDEN").is_some() {
         fs::write(golden(name), found).unwrap();
     }

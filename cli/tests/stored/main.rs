@@ -16,6 +16,7 @@ mod golden;
 mod packets;
 mod pcap;
 mod run;
+mod sort;
 mod terminal;
 mod usage;
 

@@ -54,6 +54,10 @@ fn long_output_is_shown_by_a_pager_on_a_terminal() {
     assert_eq!(with("PAGER", &pager, &["print"]), (format!("PAGED\n{plain}"), Some(0)));
     assert_eq!(with("TRACER_PAGER", &pager, &["print"]).0, format!("PAGED\n{plain}"));
     assert!(with("PAGER", &pager, &["stats"]).0.starts_with("PAGED\n1 session, 28 events"));
+    let sorted = printed(&["sort", &trace()]);
+    assert_eq!(with("PAGER", &pager, &["sort"]), (format!("PAGED\n{sorted}"), Some(0)));
+    assert_eq!(with("PAGER", &pager, &["sort", "--no-pager"]), (sorted, Some(0)));
+    assert_eq!(with("PAGER", "true", &["sort"]), (String::new(), Some(0)));
     assert_eq!(with("PAGER", &pager, &["print", "--no-pager"]), (plain.clone(), Some(0)));
     assert_eq!(with("PAGER", "", &["print"]).0, plain);
     assert_eq!(with("PAGER", "cat", &["print"]).0, plain);
@@ -79,6 +83,8 @@ fn a_terminal_shows_no_packets_file() {
     let (shown, code) = at_terminal(tracer(&["pcap", &trace(), "-o", "-"]), true);
     assert_eq!(code, Some(2));
     assert!(shown.contains("a terminal cannot show pcapng"), "{shown}");
+    let (shown, code) = at_terminal(tracer(&["sort", &trace(), "--format", "trace"]), true);
+    assert!(code == Some(2) && shown.contains("a terminal cannot show trace"), "{shown}");
 }
 
 #[test]

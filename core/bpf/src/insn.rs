@@ -267,6 +267,18 @@ impl Assembler {
         self.emit(0x0d | cond as u8, dst, src, 0, 0);
     }
 
+    /// Jump if the lower 32 bits are `dst cond imm`; Linux 5.1.
+    pub fn jump32_if(&mut self, cond: Cond, dst: u8, imm: i32, to: Label) {
+        self.jumps.push((self.insns.len(), to));
+        self.emit(0x06 | cond as u8, dst, 0, 0, imm);
+    }
+
+    /// Jump if the lower 32 bits are `dst cond src`; Linux 5.1.
+    pub fn jump32_if_reg(&mut self, cond: Cond, dst: u8, src: u8, to: Label) {
+        self.jumps.push((self.insns.len(), to));
+        self.emit(0x0e | cond as u8, dst, src, 0, 0);
+    }
+
     /// Jump.
     pub fn jump(&mut self, to: Label) {
         self.jumps.push((self.insns.len(), to));

@@ -10,8 +10,10 @@
 
 pub mod btf;
 pub mod insn;
+mod listing;
 mod prune;
 
 pub use btf::{Btf, BtfError};
 pub use insn::{Assembler, Insn};
+pub use listing::listing;
 pub use prune::{Pruned, prune};

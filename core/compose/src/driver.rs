@@ -10,6 +10,7 @@ mod decide;
 mod guard;
 mod hook;
 mod inline;
+mod leaf;
 mod record;
 mod returns;
 
@@ -24,8 +25,10 @@ use tracer_event::Layout;
 
 use crate::{
     error::ComposeError,
+    filter::{Condition, Scratch, Source, Stage},
     shape::{Attach, COUNTERS, MapRef, Role, Shape, counter},
 };
+use decide::Known;
 
 /// Helpers by their numbers in `include/uapi/linux/bpf.h`.
 mod helper {
@@ -64,20 +67,46 @@ mod frame {
     pub(super) const MAX: usize = 256;
 }
 
-/// A call of a fragment's function, to be patched when the function has its place.
+/// What the parts' names begin with that are the filter's, a guard's, or the rest of such a one.
+pub(crate) const FILTER: &str = "filter: ";
+/// See [`FILTER`].
+pub(crate) const GUARD: &str = "guard ";
+/// See [`FILTER`].
+pub(crate) const BEHIND: &str = "behind ";
+
+/// A call of a function, to be patched when the function has its place.
 pub(crate) struct Call {
     /// Index of the call instruction.
     pub(crate) at: usize,
-    /// Index of the fragment in the shape.
-    pub(crate) fragment: usize,
-    /// The C function.
-    pub(crate) function: String,
+    pub(crate) callee: Callee,
+}
+
+/// What is called.
+pub(crate) enum Callee {
+    /// A fragment's C function.
+    Fragment {
+        /// Index of the fragment in the shape.
+        fragment: usize,
+        /// Its name.
+        function: String,
+    },
+    /// One of [`Driver::functions`].
+    Generated(usize),
+}
+
+/// A generated function beside the main one: it takes up to two arguments, and knows of no map.
+pub(crate) struct Function {
+    /// What the verifier's messages call it.
+    pub(crate) name: String,
+    pub(crate) insns: Vec<Insn>,
 }
 
 /// The generated function, and what remains to be filled in.
 pub(crate) struct Driver {
     pub(crate) insns: Vec<Insn>,
     pub(crate) calls: Vec<Call>,
+    /// Further functions.
+    pub(crate) functions: Vec<Function>,
     /// Functions that need no call.
     pub(crate) inlined: Vec<Inlined>,
     /// Map loads: index of the instruction, and the map.
@@ -90,6 +119,7 @@ pub(crate) fn generate(shape: &Shape<'_>, layout: &Layout) -> Result<Driver, Com
     let driver = Driver {
         insns: Vec::new(),
         calls: Vec::new(),
+        functions: Vec::new(),
         inlined: Vec::new(),
         maps: Vec::new(),
         parts: Vec::new(),
@@ -98,7 +128,20 @@ pub(crate) fn generate(shape: &Shape<'_>, layout: &Layout) -> Result<Driver, Com
     // A tracepoint's callers may pass NULL, and newer verifiers insist that it is tested for.
     let nullable = vec![shape.attach == Attach::TpBtf; fetched.len()];
     let guarded = vec![false; shape.guards.len()];
-    let mut g = Generator { asm: Assembler::default(), driver, shape, layout, fetched, nullable, guarded };
+    let mut g = Generator {
+        asm: Assembler::default(),
+        driver,
+        shape,
+        layout,
+        scratch: Scratch::new(shape, layout)?,
+        record_at: shape.record_at(layout),
+        fetched,
+        nullable,
+        guarded,
+        known: Vec::new(),
+        packet_is_read: false,
+        limited: false,
+    };
     match shape.role {
         Role::Event | Role::Entry => g.hit()?,
         Role::Return(value) => g.returned(value)?,
@@ -112,12 +155,22 @@ struct Generator<'a> {
     driver: Driver,
     shape: &'a Shape<'a>,
     layout: &'a Layout,
+    /// Where the filter's memory is.
+    scratch: Scratch,
+    /// Where the record is, in the slot.
+    record_at: u32,
     /// Whether each argument is on the stack already.
     fetched: Vec<bool>,
     /// Whether each argument may be NULL because a guard withholds it.
     nullable: Vec<bool>,
     /// Whether each guard stands already.
     guarded: Vec<bool>,
+    /// What holds here, since the filter would have ended the hit otherwise.
+    known: Vec<Known<'a>>,
+    /// Whether the filter has the packet.
+    packet_is_read: bool,
+    /// Whether the rate limit was passed, and has left the time.
+    limited: bool,
 }
 
 /// A byte offset that one instruction can carry.
@@ -142,19 +195,23 @@ impl<'a> Generator<'a> {
         self.part("slot of this CPU");
         self.slot(nowhere);
         self.enter_once(nowhere);
-        let asked = self.filter(filtered)?;
-        self.guards(None, asked, filtered)?;
-        self.part("admitted");
-        self.count(counter::ADMITTED);
-        if let Some(rate) = shape.rate {
-            self.part("rate limit");
-            self.rate(rate, limited);
+        self.filter(Stage::Early, filtered)?;
+        self.guards(None, filtered)?;
+        // What the filter may still leave out is not admitted, and uses up no limit.
+        let stages = shape.filter.iter().map(Condition::stage);
+        let last = stages.filter(|stage| matches!(stage, Stage::Reader(_))).max();
+        if last.is_none() {
+            self.admit(limited)?;
         }
         self.part("context");
         self.context();
         for (index, reader) in shape.readers.iter().enumerate() {
             self.part(&format!("reader {}", reader.reader.schema.section()));
             self.reader(index)?;
+            self.filter(Stage::Reader(index), filtered)?;
+            if last == Some(Stage::Reader(index)) {
+                self.admit(limited)?;
+            }
         }
         self.part("output");
         self.complete();
@@ -188,9 +245,25 @@ impl<'a> Generator<'a> {
 
     /// Whether some hit may be left out: else nothing leads to what counts those.
     fn is_filtered(&self) -> bool {
-        let alternatives = &self.shape.conditions;
-        let decides = !alternatives.is_empty() && alternatives.iter().all(|all| !all.is_empty());
-        decides || !self.shape.guards.is_empty()
+        let mut stages = self.shape.filter.iter().map(Condition::stage);
+        stages.any(|stage| stage != Stage::Return) || !self.shape.guards.is_empty()
+    }
+
+    /// The hit becomes an event, if the rate limit allows.
+    fn admit(&mut self, limited: Label) -> Result<(), ComposeError> {
+        if let Some((fragment, follow)) = self.shape.follow {
+            self.part("what follows of the packet is wanted too");
+            self.arguments(fragment, &follow.note.wants)?;
+            self.call(fragment, &follow.note.function);
+        }
+        self.part("admitted");
+        self.count(counter::ADMITTED);
+        if let Some(rate) = self.shape.rate {
+            self.part("rate limit");
+            self.rate(rate, limited);
+            self.limited = true;
+        }
+        Ok(())
     }
 
     /// Leaves, if the program is running on this CPU already: some kernels start it again in an interrupt. That hit is
@@ -236,7 +309,13 @@ impl<'a> Generator<'a> {
 
     fn check_frame(&self) -> Result<(), ComposeError> {
         let wants = self.shape.readers.iter().map(|r| &r.reader.wants);
-        let wants = wants.chain(self.shape.conditions.iter().flatten().map(|c| &c.accessor.wants));
+        let early = self.shape.filter.iter().flat_map(Condition::leaves).filter_map(|leaf| match leaf {
+            Condition::Value(Source::Accessor { accessor, .. }, _) => Some(&accessor.wants),
+            Condition::Packet(_) => self.shape.packet.map(|(_, reader)| &reader.wants),
+            Condition::Followed { follow, .. } => Some(&follow.asked.wants),
+            _ => None,
+        });
+        let wants = wants.chain(early).chain(self.shape.follow.map(|(_, follow)| &follow.note.wants));
         let wants = wants.chain(self.shape.guards.iter().map(|g| &g.accessor.wants));
         let largest = wants.map(|w| w.size as usize).max().unwrap_or(0).next_multiple_of(8);
         let need = usize::from(frame::ARGUMENTS.unsigned_abs()) + 8 * self.fetched.len() + largest;
@@ -306,11 +385,24 @@ impl<'a> Generator<'a> {
 
     fn call(&mut self, fragment: usize, function: &str) {
         if self.inline(fragment, function) {
-            self.part(&format!("behind {function}"));
+            self.part(&format!("{BEHIND}{function}"));
             return;
         }
         let at = self.asm.call_function();
-        self.driver.calls.push(Call { at, fragment, function: function.to_owned() });
+        let callee = Callee::Fragment { fragment, function: function.to_owned() };
+        self.driver.calls.push(Call { at, callee });
+    }
+
+    /// Calls a generated function, which is there once for all calls with the same instructions.
+    fn call_generated(&mut self, name: &str, insns: Vec<Insn>) {
+        let functions = &mut self.driver.functions;
+        let known = functions.iter().position(|function| function.insns == insns);
+        let index = known.unwrap_or(functions.len());
+        if known.is_none() {
+            functions.push(Function { name: name.to_owned(), insns });
+        }
+        let at = self.asm.call_function();
+        self.driver.calls.push(Call { at, callee: Callee::Generated(index) });
     }
 }
 

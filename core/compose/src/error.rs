@@ -2,6 +2,7 @@
 
 use tracer_bpf::{BtfError, insn::AssembleError};
 
+use crate::filter::packet::PacketError;
 use crate::manifest::ManifestError;
 
 /// Why a collector's folder cannot be used.
@@ -96,6 +97,9 @@ pub enum ComposeError {
     /// Too many or too large sections.
     #[error("the sections do not fit a record: {0}")]
     Layout(String),
+    /// A filter that is too large to be asked in the kernel.
+    #[error(transparent)]
+    Filter(#[from] PacketError),
     /// The generator's own mistake.
     #[error("code generation: {0}")]
     Assemble(#[from] AssembleError),

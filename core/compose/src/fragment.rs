@@ -22,6 +22,8 @@ use crate::{
 const READER: &str = "reader__";
 const ACCESSOR: &str = "accessor__";
 const HOOK: &str = "hook__";
+const FOLLOW: &str = "follow__";
+const FOLLOWED: &str = "followed__";
 
 /// Tags of arguments.
 const REQUIRED: &str = "required";
@@ -56,6 +58,8 @@ pub struct Fragment {
     pub accessors: Vec<Accessor>,
     /// Functions that keep the collector's maps.
     pub hooks: Vec<Hook>,
+    /// What it takes to follow packets, if the collector can.
+    pub follow: Option<Follow>,
     pub(crate) probe: Vec<u8>,
     pub(crate) direct: Option<Vec<u8>>,
 }
@@ -89,7 +93,7 @@ impl Reader {
 }
 
 /// A function that gives one field of a section.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accessor {
     /// The C function.
     pub function: String,
@@ -99,6 +103,17 @@ pub struct Accessor {
     pub section: String,
     /// The field.
     pub field: String,
+    /// Bytes of the value: 8 of a number, or those of an array.
+    pub size: u32,
+}
+
+/// Two functions of a collector that knows a packet again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Follow {
+    /// Notes that the packet has passed the filter.
+    pub note: Hook,
+    /// Returns 1 if that was noted of the packet, else 0.
+    pub asked: Hook,
 }
 
 /// A struct of arguments, member by member.
@@ -152,9 +167,11 @@ impl Fragment {
             readers: Vec::new(),
             accessors: Vec::new(),
             hooks: Vec::new(),
+            follow: None,
             probe: probe.to_vec(),
             direct: direct.map(<[u8]>::to_vec),
         };
+        let (mut note, mut asked) = (None, None);
         for id in btf.own_ids() {
             let ty = btf.ty(id)?;
             if ty.kind() != Kind::Func {
@@ -167,8 +184,20 @@ impl Fragment {
                 fragment.accessors.push(accessor(&btf, id, field)?);
             } else if let Some(name) = ty.name().strip_prefix(HOOK) {
                 fragment.hooks.push(hook(&btf, id, name)?);
+            } else if let Some(name) = ty.name().strip_prefix(FOLLOW) {
+                note = Some(hook(&btf, id, name)?.of_probe()?);
+            } else if let Some(name) = ty.name().strip_prefix(FOLLOWED) {
+                asked = Some(hook(&btf, id, name)?.of_probe()?);
             }
         }
+        fragment.follow = match (note, asked) {
+            (Some(note), Some(asked)) => Some(Follow { note, asked }),
+            (None, None) => None,
+            (Some(one), None) | (None, Some(one)) => {
+                let reason = "FOLLOW and FOLLOWED make sense together only".to_owned();
+                return Err(FragmentError::Signature { function: one.function, reason });
+            }
+        };
         fragment.check_names()?;
         fragment.check_maps(&btf)?;
         Ok(fragment)
@@ -249,9 +278,17 @@ impl Fragment {
             }
         }
         for a in &self.accessors {
-            let fields = self.schema(&a.section).map(|s| s.fields());
-            if !fields.is_some_and(|f| f.iter().any(|f| f.name == a.field)) {
+            let Some(field) = self.schema(&a.section).and_then(|schema| schema.field(&a.field)) else {
                 return missing("field", &format!("{}.{}", a.section, a.field));
+            };
+            let size = match field.kind {
+                FieldKind::Str(len) | FieldKind::Bytes(len) => len,
+                FieldKind::Text => a.size,
+                _ => 8,
+            };
+            if a.size != size {
+                let reason = format!("its value takes {} bytes; one of this field takes {size}", a.size);
+                return Err(FragmentError::Signature { function: a.function.clone(), reason });
             }
         }
         for field in self.manifest.options.iter().filter_map(|o| o.selects.as_ref()) {
@@ -265,7 +302,8 @@ impl Fragment {
             return missing("hook", hook);
         }
         let wants = self.readers.iter().map(|r| &r.wants).chain(self.accessors.iter().map(|a| &a.wants));
-        let wants = wants.chain(self.hooks.iter().map(|hook| &hook.wants));
+        let follow = self.follow.iter().flat_map(|follow| [&follow.note, &follow.asked]);
+        let wants = wants.chain(self.hooks.iter().chain(follow).map(|hook| &hook.wants));
         let wanted = wants.flat_map(|w| &w.members).filter_map(|w| match &w.from {
             From::Option(name) => Some(name),
             _ => None,
@@ -318,9 +356,14 @@ fn accessor(btf: &Btf, func: u32, name: &str) -> Result<Accessor, FragmentError>
         let reason = "an accessor is named after a section and one of its fields".to_owned();
         return Err(FragmentError::Signature { function, reason });
     };
-    let [args, _value] = params(btf, func)?;
+    let [args, value] = params(btf, func)?;
     let wants = wants(btf, args, &function)?.of_probe(&function)?;
-    Ok(Accessor { function, wants, section: section.to_owned(), field: field.to_owned() })
+    let pointer = btf.ty(btf.resolve(value)).ok().filter(|ty| ty.kind() == Kind::Ptr);
+    let Some(size) = pointer.and_then(|ty| btf.size_of(ty.target()?)) else {
+        let reason = "its second parameter must be a pointer to the value".to_owned();
+        return Err(FragmentError::Signature { function, reason });
+    };
+    Ok(Accessor { function, wants, section: section.to_owned(), field: field.to_owned(), size })
 }
 
 fn hook(btf: &Btf, func: u32, name: &str) -> Result<Hook, FragmentError> {
@@ -333,6 +376,14 @@ fn hook(btf: &Btf, func: u32, name: &str) -> Result<Hook, FragmentError> {
     };
     let wants = wants(btf, args, &function)?;
     Ok(Hook { function, name: name.to_owned(), wants })
+}
+
+impl Hook {
+    /// The same of a function that runs at probes.
+    fn of_probe(self) -> Result<Self, FragmentError> {
+        let wants = self.wants.of_probe(&self.function)?;
+        Ok(Self { wants, ..self })
+    }
 }
 
 /// The types of a function's two parameters.

@@ -131,7 +131,7 @@ pub struct ManifestLoss {
 }
 
 /// A function of the object that stands at hooks' places.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {
     /// The C function.
     pub function: String,

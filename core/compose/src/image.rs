@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use tracer_bpf::{Insn, btf::Builder, btf::Moved};
+use tracer_bpf::{Insn, btf::Builder, btf::Moved, listing};
 use tracer_event::Layout;
 
 use crate::{
-    driver::{self, Driver, Inlined},
+    driver::{self, BEHIND, Callee, Driver, FILTER, Function, GUARD, Inlined},
     error::ComposeError,
     hook::HookShape,
     link::{Func, Linked, MapSpec},
@@ -87,11 +87,18 @@ pub fn compose(shape: &Shape<'_>) -> Result<Image, ComposeError> {
     for inlined in &driver.inlined {
         linker.tell_of(shape, inlined);
     }
+    let generated: Vec<usize> =
+        driver.functions.iter().map(|function| linker.place_generated(function)).collect();
     for call in &driver.calls {
-        let linked = shape.fragments[call.fragment];
-        let func = linked.funcs.get(&call.function);
-        let func = func.ok_or_else(|| ComposeError::NotLinked(call.function.clone()))?;
-        let start = linker.place(linked, call.fragment, &call.function, func);
+        let start = match &call.callee {
+            Callee::Generated(index) => generated[*index],
+            Callee::Fragment { fragment, function } => {
+                let linked = shape.fragments[*fragment];
+                let func = linked.funcs.get(function);
+                let func = func.ok_or_else(|| ComposeError::NotLinked(function.clone()))?;
+                linker.place(linked, *fragment, function, func)
+            }
+        };
         linker.call(call.at, start);
     }
     Ok(linker.finish())
@@ -103,9 +110,10 @@ pub fn compose_hook(shape: &HookShape<'_>) -> Result<Image, ComposeError> {
     let driver = driver::generate_hook(shape)?;
     let mut linker = Linker::new(&driver, layout, Sizes { slot: 0, slots: 0, call: 0 });
     for call in &driver.calls {
-        let func = shape.fragment.funcs.get(&call.function);
-        let func = func.ok_or_else(|| ComposeError::NotLinked(call.function.clone()))?;
-        let start = linker.place(shape.fragment, call.fragment, &call.function, func);
+        let Callee::Fragment { fragment, function } = &call.callee else { continue };
+        let func = shape.fragment.funcs.get(function);
+        let func = func.ok_or_else(|| ComposeError::NotLinked(function.clone()))?;
+        let start = linker.place(shape.fragment, *fragment, function, func);
         linker.call(call.at, start);
     }
     Ok(linker.finish())
@@ -202,6 +210,22 @@ impl Linker {
         self.image.places.push(Placed { start: *at, collector, name: function.clone() });
     }
 
+    /// Puts a generated function behind what is there.
+    fn place_generated(&mut self, function: &Function) -> usize {
+        let start = self.image.insns.len();
+        let at = u32::try_from(start).unwrap_or(u32::MAX);
+        let (int, pointer) = (self.btf.int("int", 4, true), self.btf.ptr(0));
+        let number = self.btf.int("unsigned long", 8, false);
+        let params = [("block", pointer), ("used", number)];
+        let ty = self.btf.func("tracer_filter", int, &params, false);
+        self.image.func_info.push([at, ty]);
+        let (file, text) = (self.btf.str("tracer"), self.btf.str(&format!("tracer: {}", function.name)));
+        self.image.line_info.push([at, file, text, 1 << 10]);
+        self.image.insns.extend_from_slice(&function.insns);
+        self.image.places.push(Placed { start, collector: None, name: function.name.clone() });
+        start
+    }
+
     /// Where a function stands; put there when it is needed first.
     fn place(&mut self, linked: &Linked, fragment: usize, name: &str, func: &Func) -> usize {
         if let Some(start) = self.placed.get(&(fragment, name.to_owned())) {
@@ -238,6 +262,26 @@ impl Image {
             self.maps.len() - 1
         });
         self.insns[at].imm = i32::try_from(index).unwrap_or(i32::MAX);
+    }
+
+    /// The instructions of the filter, part by part, with their numbers in the program; empty where it has none.
+    pub fn filter_listing(&self) -> String {
+        let mut text = String::new();
+        let mut shown = false;
+        for (index, place) in self.places.iter().enumerate() {
+            // What is behind a fragment's code that was put in goes on with what was before.
+            let goes_on = place.collector.is_some() || place.name.starts_with(BEHIND);
+            let begins = place.name.starts_with(FILTER) || place.name.starts_with(GUARD);
+            shown = if goes_on { shown && index > 0 } else { begins };
+            if !shown {
+                continue;
+            }
+            let end = self.places.get(index + 1).map_or(self.insns.len(), |next| next.start);
+            let whose = place.collector.as_ref().map_or(String::new(), |name| format!("collector {name}: "));
+            text += &format!("{whose}{}\n", place.name);
+            text += &listing(self.insns.get(place.start..end).unwrap_or_default(), place.start);
+        }
+        text
     }
 
     /// Whose code an instruction is, for a message about it.

@@ -26,15 +26,7 @@ impl KernelEnums {
     /// The enum's own name is cut off where an enumerator begins with it, as the kernel itself does when it prints
     /// them: `SKB_DROP_REASON_NO_SOCKET` of `enum skb_drop_reason` is `NO_SOCKET`, `SKB_CONSUMED` stays.
     pub fn insert(&mut self, ty: &Type<'_>) {
-        let prefix = format!("{}_", ty.name().to_ascii_uppercase());
-        let short = |name: &str| {
-            let rest = name.strip_prefix(&prefix);
-            // What is left has to be a word, not a number.
-            let word = rest.filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
-            word.unwrap_or(name).to_owned()
-        };
-        let names = || ty.enumerators().map(|e| (e.value, short(e.name))).collect();
-        self.0.entry(ty.name().to_owned()).or_insert_with(names);
+        self.0.entry(ty.name().to_owned()).or_insert_with(|| short_names(ty));
     }
 
     /// The names that these enums give to values, as far as this kernel has the enums. An enum adds only values that
@@ -47,6 +39,18 @@ impl KernelEnums {
         }
         all
     }
+}
+
+/// The names of an enum's values as sections have them: see [`KernelEnums::insert`].
+pub(crate) fn short_names(ty: &Type<'_>) -> Vec<(i64, String)> {
+    let prefix = format!("{}_", ty.name().to_ascii_uppercase());
+    let short = |name: &str| {
+        let rest = name.strip_prefix(&prefix);
+        // What is left has to be a word, not a number.
+        let word = rest.filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
+        word.unwrap_or(name).to_owned()
+    };
+    ty.enumerators().map(|e| (e.value, short(e.name))).collect()
 }
 
 #[cfg(test)]

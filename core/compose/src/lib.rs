@@ -16,6 +16,7 @@ mod arguments;
 mod catalog;
 mod driver;
 mod error;
+pub mod filter;
 mod fragment;
 mod hook;
 mod image;
@@ -30,7 +31,7 @@ pub use arguments::{ArgType, Argument, Arguments, Origin};
 pub use aya_obj::btf::BtfFeatures;
 pub use catalog::{Catalog, CatalogError, option_name};
 pub use error::{ComposeError, FragmentError};
-pub use fragment::{Accessor, Build, Fragment, From, Reader, Want, Wants};
+pub use fragment::{Accessor, Build, Follow, Fragment, From, Reader, Want, Wants};
 pub use hook::{Exception, Hook, HookKind, HookPlace, HookShape, ManifestHook, ManifestLoss};
 pub use image::{Blame, Image, ImageMap, compose, compose_hook};
 pub use kernel_enum::{KernelEnumField, KernelEnums};
@@ -40,6 +41,5 @@ pub use manifest::{
 };
 pub use registry::Embedded;
 pub use shape::{
-    Attach, BoundReader, CALLS, COUNTERS, Condition, Guard, MapRef, ReturnValue, Role, SLOT_HEADER,
-    STACK_BYTES, Shape, counter,
+    Attach, BoundReader, CALLS, COUNTERS, Guard, MapRef, ReturnValue, Role, STACK_BYTES, Shape, counter,
 };

@@ -6,7 +6,8 @@ use tracer_event::{Layout, LayoutError, Schema};
 
 use crate::{
     arguments::{ArgType, Arguments},
-    fragment::{Accessor, Build, Reader},
+    filter::{Condition, Scratch},
+    fragment::{Accessor, Build, Follow, Reader},
     link::Linked,
 };
 
@@ -44,8 +45,8 @@ pub struct ReturnValue {
 /// Bytes for a stack at most: `PERF_MAX_STACK_DEPTH`, 127 addresses.
 pub const STACK_BYTES: u32 = 127 * 8;
 
-/// Bytes of counters at the front of a CPU's slot; the record under construction follows.
-pub const SLOT_HEADER: i16 = 64;
+/// Bytes of counters at the front of a CPU's slot. What the filter works with follows, then the record under construction.
+pub(crate) const SLOT_HEADER: u32 = 64;
 
 /// Bytes behind the last CPU's slot, for each of the program's probes: the rate limit's second (since boot) and its number
 /// of events.
@@ -95,16 +96,6 @@ pub struct BoundReader<'a> {
     pub schema: Arc<Schema>,
 }
 
-/// A condition that is decided before anything is written.
-pub struct Condition<'a> {
-    /// Index of the accessor's fragment in [`Shape::fragments`].
-    pub fragment: usize,
-    /// What gives the value.
-    pub accessor: &'a Accessor,
-    /// The values that pass.
-    pub values: Vec<i64>,
-}
-
 /// What a collector knows about the hits of a probe, whoever reads there: see
 /// [`crate::ManifestGuard`].
 pub struct Guard<'a> {
@@ -130,8 +121,13 @@ pub struct Shape<'a> {
     pub fragments: Vec<&'a Linked>,
     /// Readers, in the order of their sections.
     pub readers: Vec<BoundReader<'a>>,
-    /// Conditions: all of any of these must hold.
-    pub conditions: Vec<Vec<Condition<'a>>>,
+    /// What must hold, all of it; see [`Condition::conjuncts`].
+    pub filter: Vec<Condition<'a>>,
+    /// What reads the packet that the filter asks about: index of its fragment in [`Shape::fragments`], and the reader.
+    pub packet: Option<(usize, &'a Reader)>,
+    /// What notes that the packet of an event has passed the filter: index of its fragment in [`Shape::fragments`], and its
+    /// functions.
+    pub follow: Option<(usize, &'a Follow)>,
     /// What holds at the probe whatever is read there.
     pub guards: Vec<Guard<'a>>,
     /// Whether the kernel stack is recorded.
@@ -183,7 +179,7 @@ impl Shape<'_> {
 
     /// Bytes of an event that waits for a return.
     pub fn call_size(&self, layout: &Layout) -> u32 {
-        self.slot_size(layout) - u32::from(SLOT_HEADER.unsigned_abs())
+        self.slot_size(layout) - self.record_at(layout)
     }
 
     /// Where in the array that is which the CPUs share.
@@ -199,10 +195,16 @@ impl Shape<'_> {
         self.symbols.get(name).copied().unwrap_or(0)
     }
 
+    /// Where in a slot the record is made.
+    pub(crate) fn record_at(&self, layout: &Layout) -> u32 {
+        // A filter for which there is no room has no program either.
+        SLOT_HEADER + Scratch::new(self, layout).map_or(0, |scratch| scratch.size)
+    }
+
     /// Bytes of one CPU's slot: whole cache lines, so that CPUs do not share any.
     pub fn slot_size(&self, layout: &Layout) -> u32 {
         let stack = if self.stack { STACK_BYTES } else { 0 };
         // 8 bytes for the padding behind the last tail.
-        (u32::from(SLOT_HEADER.unsigned_abs()) + layout.max_size(stack) + 8).next_multiple_of(64)
+        (self.record_at(layout) + layout.max_size(stack) + 8).next_multiple_of(64)
     }
 }

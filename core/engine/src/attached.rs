@@ -154,7 +154,8 @@ impl Attached {
             let add = |a: Vec<u64>, b: Vec<u64>| a.iter().zip(&b).map(|(a, b)| a + b).collect();
             programs.reduce(add).unwrap_or_default()
         };
-        let sum = |offset| by_cpu(offset).iter().sum::<u64>();
+        // The program at the return takes back what the one at the entry has counted.
+        let sum = |offset| by_cpu(offset).iter().fold(0u64, |sum, n| sum.wrapping_add(*n));
         let (admitted, filtered, limited) =
             (sum(counter::ADMITTED), sum(counter::FILTERED), sum(counter::LIMITED));
         let (delivered, lost) = (sum(counter::DELIVERED), sum(counter::LOST));

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use tracer_compose::{Catalog, Need};
+use tracer_compose::{Catalog, Need, filter::Stage};
 use tracer_kernel::{
     Capabilities, Capability, Symbols, attach::kprobes_present, host::PossibleCpus, limits::raise_limits,
     nft::trace_enabled,
@@ -13,7 +13,7 @@ use crate::{
     error::Error,
     ledger::Ledger,
     load::Loader,
-    plan::{Plan, PlannedCondition, PlannedProbe},
+    plan::{Plan, PlannedProbe},
     request::{Request, Way},
     source::rings,
     types::Types,
@@ -128,6 +128,72 @@ pub fn explain(request: &Request, catalog: &Catalog) -> Result<Explanation, Erro
     Ok(Explanation { kernel, probes: explained, hooks, notes: plan.notes.clone(), changes, verified })
 }
 
+/// What becomes of the filters of a request at one probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilterAtProbe {
+    /// As it was asked for.
+    pub probe: String,
+    /// How it would be attached; `None` where nothing is known of that without privileges.
+    pub way: Option<String>,
+    /// When each condition is decided, and what it is about.
+    pub stages: Vec<(String, String)>,
+    /// The filter's instructions; empty without privileges.
+    pub listing: String,
+    /// How many more places of the same pattern there are.
+    pub more: usize,
+}
+
+/// Explains what becomes of a request's filters: where each part is decided, and the instructions that do it.
+///
+/// # Errors
+///
+/// What the run itself would end with, as far as it can be known.
+pub fn explain_filter(
+    request: &Request,
+    catalog: &Catalog,
+) -> Result<(Vec<FilterAtProbe>, Vec<String>), Error> {
+    let symbols = Symbols::open();
+    let symbols = symbols.map_err(|error| Error::System { what: "cannot open /proc/kallsyms", error })?;
+    raise_limits();
+    let mut types = Types::new()?;
+    types.add_files(&request.btf)?;
+    let collectors = crate::plan::collectors(request, catalog)?;
+    Ledger::new(false).prepare(&collectors, &request.probes, &mut types, &mut |_| {})?;
+    let mut plan = Plan::new(request, catalog, &mut types, &symbols)?;
+    let more = shown(&mut plan);
+    let mut found: Vec<FilterAtProbe> = Vec::new();
+    for (probe, more) in plan.probes.iter().zip(more) {
+        let stages =
+            probe.filter.iter().map(|condition| (stage(probe, condition.stage()), condition.subject()));
+        let (stages, listing) = (stages.collect(), String::new());
+        found.push(FilterAtProbe { probe: probe.probe.to_string(), way: None, stages, listing, more });
+    }
+    let own = Capabilities::of_this_thread()
+        .map_err(|error| Error::System { what: "cannot read this process's capabilities", error })?;
+    if own.missing(&[Capability::Bpf, Capability::Perfmon]).is_empty() {
+        let (_ring, rings) = rings(64 << 10)?;
+        let mut loader = Loader::new(&plan, &types, &symbols, &rings, 1, request.rate)?;
+        for (probe, found) in plan.probes.iter().zip(&mut found) {
+            if let Some((way, listing)) = loader.filter_listing(probe)? {
+                found.way = Some(way.to_string());
+                found.listing = listing;
+            }
+        }
+    }
+    Ok((found, plan.notes.clone()))
+}
+
+fn stage(probe: &PlannedProbe<'_>, stage: Stage) -> String {
+    match stage {
+        Stage::Early => "before anything is read".to_owned(),
+        Stage::Return => "when the function returns".to_owned(),
+        Stage::Reader(reader) => {
+            let section = probe.readers.get(reader).map_or("", |(_, reader)| reader.schema.section());
+            format!("behind the reader of {section}")
+        }
+    }
+}
+
 /// Leaves the first few of each pattern's places in the plan; says of each probe how many were left out behind it.
 fn shown(plan: &mut Plan<'_>) -> Vec<usize> {
     let mut more: Vec<usize> = Vec::new();
@@ -150,13 +216,6 @@ fn words(plan: &Plan<'_>, probe: &PlannedProbe<'_>, more: usize) -> ExplainedPro
     let returns = probe.returns.iter().map(|schema| schema.section().to_owned());
     let idle = plan.collectors[..plan.reporting].iter().enumerate();
     let idle = idle.filter(|(index, _)| probe.readers.iter().all(|(reader, _)| reader != index));
-    let all = |all: &Vec<PlannedCondition<'_>>| -> String {
-        let one = |c: &PlannedCondition<'_>| {
-            let values: Vec<String> = c.values.iter().map(|value| plan.value_name(c, *value)).collect();
-            format!("{}.{} in {{{}}}", c.accessor.section, c.accessor.field, values.join(", "))
-        };
-        all.iter().map(one).collect::<Vec<_>>().join(" and ")
-    };
     let ways = if kprobes_present() {
         probe.ways.iter().map(ToString::to_string).collect()
     } else {
@@ -170,7 +229,7 @@ fn words(plan: &Plan<'_>, probe: &PlannedProbe<'_>, more: usize) -> ExplainedPro
         refused: Vec::new(),
         sections: readers.chain(returns).collect(),
         idle: idle.map(|(_, fragment)| fragment.manifest.name.clone()).collect(),
-        conditions: probe.conditions.iter().filter(|c| !c.is_empty()).map(all).collect(),
+        conditions: probe.asked.words(),
         more,
     }
 }

@@ -3,10 +3,13 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use tracer_dsl::{
-    filter::Expr,
+    Diagnostics,
+    filter::{Expr, Filter, in_namespaces, on_devices},
     option::{Located, OptionTable, Settings},
     probe::ProbeSpec,
 };
+
+use crate::netns;
 
 /// The arguments of `collect`.
 #[derive(Debug, Clone)]
@@ -17,6 +20,11 @@ pub struct Request {
     pub probes: Vec<ProbeSpec>,
     /// Conditions that collectors' options express.
     pub conditions: Vec<Expr>,
+    /// What must hold of an event at any probe; all of them.
+    pub filters: Vec<Located<Filter>>,
+    /// Whether packets that passed the filter once are wanted at whatever probe they are seen afterwards; `None` where a
+    /// collector can tell.
+    pub follow: Option<bool>,
     /// Run this by the shell, and stop when it ends.
     pub cmd: Option<String>,
     /// Stop after this many events.
@@ -95,11 +103,26 @@ impl std::fmt::Display for Way {
 
 impl Request {
     /// Reads the settings by the names that the option table gives them.
-    pub fn new(settings: &Settings, table: &OptionTable) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// Devices and namespaces that cannot be, with their places on the command line.
+    pub fn new(settings: &Settings, table: &OptionTable) -> Result<Self, Diagnostics> {
+        let mut found = Diagnostics::new();
+        let mut filters = settings.filters("filter").to_vec();
+        filters.extend(found.take(on_devices(settings.words("interface"))).flatten());
+        let namespaces = found.take(netns::inums(settings.words("netns")));
+        filters.extend(namespaces.and_then(|inums| found.take(in_namespaces(inums))).flatten());
+        found.or_value(())?;
+        Ok(Self {
             collectors: settings.words("collectors").to_vec(),
             probes: settings.probe_specs("probe").to_vec(),
             conditions: settings.conditions(table),
+            filters,
+            follow: match settings.text("follow") {
+                Some("yes") => Some(true),
+                Some("no") => Some(false),
+                _ => None,
+            },
             cmd: settings.text("cmd").map(str::to_owned),
             // The table admits 1 to i64::MAX only.
             stop_after: settings.integer("stop-after").map(i64::unsigned_abs),
@@ -118,6 +141,6 @@ impl Request {
                 .filter_map(|(name, _)| Some((name.clone(), u32::try_from(settings.integer(name)?).ok()?)))
                 .collect(),
             ring_size: settings.size("ring-size").and_then(|n| u32::try_from(n).ok()),
-        }
+        })
     }
 }

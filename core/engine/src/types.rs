@@ -275,6 +275,27 @@ impl Types {
         found
     }
 
+    /// The BTF that has a structure: the kernel's, a loaded module's, or one out of a file.
+    pub fn structure(&mut self, name: &str) -> Option<Arc<Btf>> {
+        let has = |btf: &Btf| {
+            [Kind::Struct, Kind::Union].iter().any(|kind| btf.find_own(*kind, name).next().is_some())
+        };
+        if has(&self.vmlinux) {
+            return Some(Arc::clone(&self.vmlinux));
+        }
+        // Nothing but the structure is at stake, so a module that is gone or cannot be understood is passed over.
+        for module in sysfs::modules() {
+            let Ok(bytes) = sysfs::module(&module) else { continue };
+            if memmem::find(&bytes, name.as_bytes()).is_some()
+                && let Ok(btf) = self.parse_module(&module, bytes)
+                && has(&btf)
+            {
+                return Some(btf);
+            }
+        }
+        self.files.values().find(|btf| has(btf)).map(Arc::clone)
+    }
+
     /// Whether the kernel, or a module seen so far, has an argument's type.
     pub fn has(&self, ty: &ArgType) -> bool {
         let (kind, name) = match ty {

@@ -137,7 +137,7 @@ impl Show {
     }
 
     /// Whether the bytes of a number are in network order.
-    pub(crate) fn is_big_endian(self) -> bool {
+    pub fn is_big_endian(self) -> bool {
         matches!(self, Show::Be16 | Show::Be32 | Show::Ipv4)
     }
 

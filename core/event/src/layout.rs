@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use crate::{Place, Schema, header};
+use crate::{Place, Schema, Show, header};
 
 /// The sections of one probe's records, with their places.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,14 @@ pub struct Layout {
     tails_max: u32,
     tails: Vec<TailPlace>,
     lines: Lines,
+    packet_ids: Vec<FieldPlace>,
+}
+
+/// A field, by the indices of its section and of itself there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FieldPlace {
+    pub(crate) section: usize,
+    pub(crate) field: usize,
 }
 
 /// A tail section: what a record's bytes are checked against.
@@ -83,8 +91,9 @@ impl Layout {
             sections.push(Placed { schema, offset: end });
             end = round_up(end + fixed);
         }
-        let (tails, lines) = (tails(&sections), Lines::new(&sections));
-        Ok(Layout { sections, fixed_end: end, tails_max, tails, lines })
+        let (tails, packet_ids) = (tails(&sections), packet_ids(&sections));
+        let lines = Lines::new(&sections, &packet_ids);
+        Ok(Layout { sections, fixed_end: end, tails_max, tails, lines, packet_ids })
     }
 
     /// The sections; their index is their presence bit.
@@ -107,6 +116,11 @@ impl Layout {
         &self.tails
     }
 
+    /// The fields that say which packet an event is of.
+    pub(crate) fn packet_ids(&self) -> &[FieldPlace] {
+        &self.packet_ids
+    }
+
     /// Where the sections' texts stand.
     pub(crate) fn lines(&self) -> &Lines {
         &self.lines
@@ -122,8 +136,17 @@ fn tails(sections: &[Placed]) -> Vec<TailPlace> {
     sections.iter().enumerate().filter_map(place).collect()
 }
 
+fn packet_ids(sections: &[Placed]) -> Vec<FieldPlace> {
+    let of_section = |(section, placed): (usize, &Placed)| {
+        let fields = placed.schema.fields().iter().enumerate();
+        let ids = fields.filter(|(_, field)| field.show == Show::PacketId);
+        ids.map(move |(field, _)| FieldPlace { section, field }).collect::<Vec<_>>()
+    };
+    sections.iter().enumerate().flat_map(of_section).collect()
+}
+
 impl Lines {
-    fn new(sections: &[Placed]) -> Lines {
+    fn new(sections: &[Placed], packet_ids: &[FieldPlace]) -> Lines {
         let mut lines = Lines::default();
         let mut packet = Vec::new();
         for (index, placed) in sections.iter().enumerate() {
@@ -134,6 +157,8 @@ impl Lines {
                 None => {}
             }
         }
+        // Whose event it is comes before what it says, whatever collectors were asked for first. The sort is stable.
+        lines.head.sort_by_key(|index| !packet_ids.iter().any(|id| id.section == *index));
         packet.sort_unstable();
         lines.packet = packet.into_iter().map(|(_, index)| index).collect();
         lines
@@ -165,7 +190,7 @@ pub enum LayoutError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Field, Kind, Show, Tail, Text};
+    use crate::{Field, Kind, Tail, Text};
 
     fn plain(name: &str, size: u32) -> Arc<Schema> {
         Arc::new(Schema::new(name, size, None, vec![], None).unwrap())

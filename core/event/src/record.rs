@@ -87,6 +87,18 @@ impl<'a> Record<'a> {
         self.section(index)
     }
 
+    /// The number that all events of a packet have in common, if the packet was followed: the first that is not 0 of the
+    /// fields that are shown as [`Show::PacketId`](crate::Show::PacketId).
+    pub fn packet_id(&self) -> Option<u64> {
+        self.layout.packet_ids().iter().find_map(|place| {
+            let section = self.section(place.section)?;
+            match section.value(section.schema().fields().get(place.field)?) {
+                Some(Value::Uint(id)) if id != 0 => Some(id),
+                _ => None,
+            }
+        })
+    }
+
     /// The kernel stack, innermost frame first; addresses.
     pub fn stack(&self) -> impl Iterator<Item = u64> + use<'a> {
         let (words, _) = self.stack_bytes().as_chunks::<8>();

@@ -10,6 +10,7 @@ use crate::{
 };
 
 pub mod dropmon;
+pub mod tracked;
 
 static CLOCK: Clock = Clock::NONE;
 

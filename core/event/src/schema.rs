@@ -134,6 +134,11 @@ impl Schema {
         &self.steps
     }
 
+    /// Whether the section has packet data.
+    pub fn has_packet(&self) -> bool {
+        self.packet.is_some()
+    }
+
     /// The packet data, where the section has some.
     pub(crate) fn packet(&self) -> Option<&PacketFields> {
         self.packet.as_ref()

@@ -7,6 +7,13 @@
 //!   PACKET TEXTS
 //!   TEXT OF A SECTION
 //! ```
+//!
+//! In a sorted trace, a packet's later events are indented as a whole, and marked with the time since its first one:
+//!
+//! ```text
+//!     ↳ +12.345us TIME [COMM] PID [TAG] PROBE HEAD...
+//!       PACKET TEXTS
+//! ```
 
 use std::fmt;
 
@@ -14,7 +21,7 @@ use crate::stack::Frame;
 use crate::stacks::Stacks;
 use crate::steps::Step;
 use crate::texts::Texts;
-use crate::{Context, Escaped, Event, Loss, ProbeInfo, Section, Shortfall, append, show, utc};
+use crate::{Context, Escaped, Event, Follow, Loss, ProbeInfo, Section, Shortfall, append, show, utc};
 
 /// Prints an event. Each line ends with a newline; sections that are absent or have nothing to say leave no trace.
 ///
@@ -35,12 +42,17 @@ pub fn write(out: &mut dyn fmt::Write, event: &Event<'_>) -> fmt::Result {
 pub struct Renderer {
     stacks: Stacks,
     texts: Texts,
+    /// An event that is to be indented.
+    lines: String,
 }
+
+/// What a packet's later events are indented by.
+const INDENT: &str = "    ";
 
 impl Renderer {
     /// Knows no stack yet.
     pub fn new() -> Renderer {
-        Renderer { stacks: Stacks::new(), texts: Texts::default() }
+        Renderer { stacks: Stacks::new(), texts: Texts::default(), lines: String::new() }
     }
 
     /// Appends an event. Each line ends with a newline; sections that are absent or have nothing to say leave no trace.
@@ -51,6 +63,31 @@ impl Renderer {
         }
         self.push_packet_line(out, event);
         self.push_lines(out, event);
+    }
+
+    /// Appends an event of a packet that others were seen of. Its lines are those of [`Renderer::event`], indented, behind
+    /// a mark; what was lost in between has a line of its own.
+    pub fn follower(&mut self, out: &mut String, event: &Event<'_>, follow: Follow) {
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.clear();
+        self.event(&mut lines, event);
+        if follow.lost > 0 {
+            out.push_str(INDENT);
+            out.push_str("↳ ");
+            append::decimal(out, follow.lost);
+            out.push_str(" events were lost in between, of this packet or of others\n");
+        }
+        let mut prefix = "    ↳ ";
+        for line in lines.split_inclusive('\n') {
+            out.push_str(prefix);
+            if prefix != INDENT {
+                push_since(out, follow.since);
+                out.push(' ');
+                prefix = INDENT;
+            }
+            out.push_str(line);
+        }
+        self.lines = lines;
     }
 
     /// Appends a line about a loss, in its place among the events.
@@ -147,6 +184,28 @@ fn push_time(out: &mut String, time: u64, context: &Context<'_>) {
     }
 }
 
+/// `+345ns`, `+12.345us`, `+1.234ms`, `+61.500s`: cut, not rounded.
+fn push_since(out: &mut String, since: u64) {
+    out.push('+');
+    let (unit, name) = match since {
+        0..1_000 => {
+            append::decimal(out, since);
+            out.push_str("ns");
+            return;
+        }
+        1_000..1_000_000 => (1_000, "us"),
+        1_000_000..1_000_000_000 => (1_000_000, "ms"),
+        _ => (1_000_000_000, "s"),
+    };
+    append::decimal(out, since / unit);
+    out.push('.');
+    let thousandths = since % unit / (unit / 1_000);
+    for digit in [thousandths / 100, thousandths / 10 % 10, thousandths % 10] {
+        append::decimal(out, digit);
+    }
+    out.push_str(name);
+}
+
 fn push_probe(out: &mut String, probe: &ProbeInfo) {
     out.push('[');
     out.push_str(probe.tag.as_str());
@@ -201,7 +260,7 @@ fn push_steps(out: &mut String, steps: &[Step], section: &Section<'_>, context: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{self, dropmon};
+    use crate::sample::{self, dropmon, tracked};
     use crate::{Clock, ClockSample, Probes, Record, header};
 
     fn text(bytes: &[u8], probe: &ProbeInfo, own_netns: Option<u64>) -> String {
@@ -322,5 +381,72 @@ mod tests {
         assert!(lines[21].starts_with("  if 2 (eth0) rxif 2 172.16.42.1.52294 > "), "{text}");
         let rule = "  table firewalld (1) chain filter_IN_FedoraServer (202) handle 215 drop";
         assert_eq!(lines[22], rule);
+    }
+
+    const ID: u64 = 0x1f_dd03_636d;
+
+    /// The text of an event that is followed, and of one that follows.
+    fn tracked(hit: tracked::Hit, follow: Option<Follow>) -> String {
+        let probes = tracked::probes();
+        let record = hit.record(&probes);
+        let event = probes.event(&record, &sample::CONTEXT).unwrap();
+        let (mut text, mut renderer) = (String::new(), Renderer::new());
+        match follow {
+            None => renderer.event(&mut text, &event),
+            Some(follow) => renderer.follower(&mut text, &event, follow),
+        }
+        text
+    }
+
+    #[test]
+    fn the_packets_id_stands_behind_the_probe() {
+        let first = |probe, id| {
+            let text = tracked(tracked::Hit { probe, at: 2, id, cpu: 0 }, None);
+            text.lines().next().unwrap().to_owned()
+        };
+        let start = "3443313083000 [swapper/0] 0 [tp]";
+        assert_eq!(first(tracked::RECEIVED, ID), format!("{start} net:netif_receive_skb #1fdd03636d"));
+        // Also where another section of the first line was collected before it.
+        let freed = format!("{start} skb:kfree_skb #1fdd03636d (drop NOT_SPECIFIED)");
+        assert_eq!(first(tracked::FREED, ID), freed);
+        assert_eq!(
+            first(tracked::RECEIVED, u64::MAX),
+            format!("{start} net:netif_receive_skb #ffffffffffffffff")
+        );
+        assert_eq!(
+            first(tracked::RECEIVED, 0),
+            format!("{start} net:netif_receive_skb"),
+            "nothing follows it"
+        );
+    }
+
+    #[test]
+    fn followers_are_the_same_lines_marked_and_indented() {
+        let hit = tracked::Hit { probe: tracked::FREED, at: 12_345, id: ID, cpu: 0 };
+        let plain = tracked(hit, None);
+        let follow = Follow { since: 12_345, lost: 0 };
+        let expected = format!("    ↳ +12.345us {}", plain.trim_end().replace('\n', "\n    ")) + "\n";
+        assert_eq!(tracked(hit, Some(follow)), expected);
+        let lost = "    ↳ 17 events were lost in between, of this packet or of others\n";
+        assert_eq!(tracked(hit, Some(Follow { lost: 17, ..follow })), format!("{lost}{expected}"));
+    }
+
+    #[test]
+    fn times_since_have_three_digits_behind_the_point() {
+        let told = [
+            (0, "+0ns"),
+            (999, "+999ns"),
+            (1_000, "+1.000us"),
+            (12_045, "+12.045us"),
+            (999_999, "+999.999us"),
+            (1_002_999, "+1.002ms"),
+            (61_500_000_000, "+61.500s"),
+            (u64::MAX, "+18446744073.709s"),
+        ];
+        for (since, expected) in told {
+            let mut text = String::new();
+            push_since(&mut text, since);
+            assert_eq!(text, expected);
+        }
     }
 }

@@ -30,6 +30,26 @@ impl NetNs {
     }
 }
 
+/// Whether a file is a network namespace (`NS_GET_NSTYPE`, linux/nsfs.h; since 4.11).
+///
+/// # Errors
+///
+/// Those of ioctl(2), but for those that say that the file is no namespace.
+pub fn is_network_namespace(file: &fs::File) -> io::Result<bool> {
+    /// `_IO(0xb7, 3)`
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+    // SAFETY: the request takes no argument.
+    let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) };
+    if kind >= 0 {
+        return Ok(kind == libc::CLONE_NEWNET);
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::ENOTTY | libc::EINVAL | libc::EOPNOTSUPP) => Ok(false),
+        _ => Err(error),
+    }
+}
+
 /// Asks any socket, as `SO_NETNS_COOKIE` (asm-generic/socket.h, 71) tells of the socket's namespace.
 fn cookie() -> Option<u64> {
     let socket = UdpSocket::bind("127.0.0.1:0").or_else(|_| UdpSocket::bind("[::]:0")).ok()?;

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use tracer_event::{Account, Clock, ClockSample, Context, Event, Loss, Session, Shortfall, json};
+use tracer_event::{Account, Clock, ClockSample, Context, Event, Follow, Loss, Session, Shortfall, json};
 
 use crate::{
     Sink,
@@ -19,6 +19,8 @@ pub struct JsonSink<W> {
     batch: Batch<W>,
     renderer: json::Renderer,
     wall: Wall,
+    /// What the next event follows.
+    follow: Option<Follow>,
     session: Session,
     /// Whether the session's first line is still to be written.
     is_new: bool,
@@ -31,6 +33,7 @@ impl<W: Write> JsonSink<W> {
             batch: Batch::new(out),
             renderer: json::Renderer::new(),
             wall: Wall::default(),
+            follow: None,
             session: Session::default(),
             is_new: false,
         }
@@ -68,9 +71,18 @@ impl<W: Write> Sink for JsonSink<W> {
         if self.is_new { Ok(()) } else { self.batch.add(|out| self.renderer.clock(out, sample)) }
     }
 
+    fn follow(&mut self, follow: Follow) -> io::Result<()> {
+        self.follow = Some(follow);
+        Ok(())
+    }
+
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         self.meta()?;
-        self.batch.add(|out| self.renderer.event(out, event))
+        let follow = self.follow.take();
+        self.batch.add(|out| match follow {
+            Some(follow) => self.renderer.follower(out, event, follow),
+            None => self.renderer.event(out, event),
+        })
     }
 
     fn loss(&mut self, loss: &Loss<'_>) -> io::Result<()> {
@@ -127,6 +139,10 @@ impl Render for JsonRender {
 impl Worker for json::Renderer {
     fn event(&mut self, event: &Event<'_>, out: &mut String) {
         json::Renderer::event(self, out, event);
+    }
+
+    fn follower(&mut self, event: &Event<'_>, follow: Follow, out: &mut String) {
+        json::Renderer::follower(self, out, event, follow);
     }
 
     fn loss(&mut self, loss: &Loss<'_>, context: &Context<'_>, out: &mut String) {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tracer_event::{Account, ClockSample, Event, Loss, Session, Shortfall};
+use tracer_event::{Account, ClockSample, Event, Follow, Loss, Session, Shortfall};
 
 /// A place where events go.
 ///
@@ -25,6 +25,17 @@ pub trait Sink {
     /// Those of the output.
     fn clock(&mut self, sample: ClockSample) -> io::Result<()> {
         let _ = sample;
+        Ok(())
+    }
+
+    /// Takes the news that the next event is of the same packet as the one before it: what is sorted says so, what is live
+    /// does not.
+    ///
+    /// # Errors
+    ///
+    /// Those of the output.
+    fn follow(&mut self, follow: Follow) -> io::Result<()> {
+        let _ = follow;
         Ok(())
     }
 

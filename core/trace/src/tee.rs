@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tracer_event::{Account, ClockSample, Event, Loss, Session, Shortfall};
+use tracer_event::{Account, ClockSample, Event, Follow, Loss, Session, Shortfall};
 
 use crate::Sink;
 
@@ -31,6 +31,10 @@ impl Sink for Tee {
 
     fn clock(&mut self, sample: ClockSample) -> io::Result<()> {
         self.both(|sink| sink.clock(sample))
+    }
+
+    fn follow(&mut self, follow: Follow) -> io::Result<()> {
+        self.both(|sink| sink.follow(follow))
     }
 
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use tracer_event::{ClockSample, Context, Event, Loss, Session, Shortfall, text};
+use tracer_event::{ClockSample, Context, Event, Follow, Loss, Session, Shortfall, text};
 
 use crate::{
     Sink,
@@ -17,12 +17,19 @@ pub struct TextSink<W> {
     batch: Batch<W>,
     renderer: text::Renderer,
     wall: Wall,
+    /// What the next event follows.
+    follow: Option<Follow>,
 }
 
 impl<W: Write> TextSink<W> {
     /// Writes to `out`, which needs no buffer of its own.
     pub fn new(out: W) -> TextSink<W> {
-        TextSink { batch: Batch::new(out), renderer: text::Renderer::new(), wall: Wall::default() }
+        TextSink {
+            batch: Batch::new(out),
+            renderer: text::Renderer::new(),
+            wall: Wall::default(),
+            follow: None,
+        }
     }
 
     /// The same, with the times of losses shown by the wall clock (UTC). Those of events are as their context says.
@@ -45,8 +52,17 @@ impl<W: Write> Sink for TextSink<W> {
         Ok(())
     }
 
+    fn follow(&mut self, follow: Follow) -> io::Result<()> {
+        self.follow = Some(follow);
+        Ok(())
+    }
+
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
-        self.batch.add(|out| self.renderer.event(out, event))
+        let follow = self.follow.take();
+        self.batch.add(|out| match follow {
+            Some(follow) => self.renderer.follower(out, event, follow),
+            None => self.renderer.event(out, event),
+        })
     }
 
     fn shortfall(&mut self, shortfall: &Shortfall) -> io::Result<()> {
@@ -83,6 +99,10 @@ impl Render for TextRender {
 impl Worker for text::Renderer {
     fn event(&mut self, event: &Event<'_>, out: &mut String) {
         text::Renderer::event(self, out, event);
+    }
+
+    fn follower(&mut self, event: &Event<'_>, follow: Follow, out: &mut String) {
+        text::Renderer::follower(self, out, event, follow);
     }
 
     fn loss(&mut self, loss: &Loss<'_>, context: &Context<'_>, out: &mut String) {

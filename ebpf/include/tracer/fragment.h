@@ -33,7 +33,10 @@
  *
  *	ACCESSOR(my, mark, struct my_args *args, __u64 *value)
  *
- * It stores the value and returns PRESENT_VALUE, or returns ABSENT.
+ * It stores the value and returns PRESENT_VALUE, or returns ABSENT. A field that is an array of characters has an accessor
+ * with a pointer to such an array:
+ *
+ *	ACCESSOR(my, name, struct my_args *args, char (*value)[16])
  *
  * A *hook* reports nothing. It stands at places of its own, which the manifest names in `[[hook]]`, as long as the
  * collector is in use, and keeps the collector's maps, for the readers to look into:
@@ -42,6 +45,10 @@
  *
  * Its arguments are those of its place, which is always a function's entry or return by BTF, or a tracepoint: by type as
  * above, by name (PARAMETER), or what the function returned (RETURNED).
+ *
+ * A collector that knows a packet again lets tracer *follow* packets, by two functions which take a struct of arguments:
+ * FOLLOW notes that a packet has passed the filter, FOLLOWED returns 1 where that was noted, else 0. An event of such a
+ * packet is wanted though the filter does not hold for it.
  *
  * Every fragment is compiled twice: with probe reads, which work everywhere, and (TRACER_DIRECT)
  * with direct loads, for probes whose arguments the verifier knows by type. Two macros hide that:
@@ -116,6 +123,8 @@ typedef long long __s64;
 #define READER(section, ...) SEC("raw_tp/reader") int reader__##section(__VA_ARGS__)
 #define ACCESSOR(section, field, ...) SEC("raw_tp/accessor") int accessor__##section##__##field(__VA_ARGS__)
 #define HOOK(name, ...) SEC("raw_tp/hook") int hook__##name(__VA_ARGS__)
+#define FOLLOW(name, ...) SEC("raw_tp/follow") int follow__##name(__VA_ARGS__)
+#define FOLLOWED(name, ...) SEC("raw_tp/followed") int followed__##name(__VA_ARGS__)
 
 #define ABSENT 0
 #define PRESENT(out) ((int)sizeof(*(out)))

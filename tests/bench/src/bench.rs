@@ -29,7 +29,7 @@ const TURNS: usize = 7;
 const RECORD: u32 = 512;
 
 /// What is measured: its title, tracer's arguments, and the packets.
-const MEASURED: [(&str, &str, To); 8] = [
+const MEASURED: [(&str, &str, To); 12] = [
     ("nothing read", "collect -c none -P kprobe:__nft_trace_packet", To::Drop),
     ("stack", "collect -c none -P kprobe:__nft_trace_packet/stack", To::Drop),
     ("nft", "collect -c nft -P kprobe:__nft_trace_packet", To::Drop),
@@ -38,6 +38,18 @@ const MEASURED: [(&str, &str, To); 8] = [
     ("ns", "collect -c ns -P kprobe:__nft_trace_packet", To::Drop),
     ("all four and the stack: nft-dropmon", DROPMON, To::Drop),
     ("nft-dropmon, accepted packet", DROPMON, To::Accept),
+    ("filter: not `tcp`", "collect -c none -f tcp -P kprobe:__nft_trace_packet", To::Accept),
+    (
+        "filter: none of two hosts and two ports",
+        "collect -c none -f host(10.9.9.1||10.9.9.2)||port(80||443) -P kprobe:__nft_trace_packet",
+        To::Accept,
+    ),
+    ("filter: not `dev.name`", "collect -c none -f dev.name==other -P kprobe:__nft_trace_packet", To::Accept),
+    (
+        "filter: not `sk_buff.mark`",
+        "collect -c none -f sk_buff.mark==7 -P kprobe:__nft_trace_packet",
+        To::Accept,
+    ),
 ];
 const DROPMON: &str = "-p nft-dropmon collect";
 

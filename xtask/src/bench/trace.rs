@@ -12,8 +12,9 @@ use regex_lite::Regex;
 use crate::{command, test};
 
 /// The package of each bench and its name.
-const BENCHES: [(&str, &str); 4] = [
+const BENCHES: [(&str, &str); 5] = [
     ("tracer-trace", "trace"),
+    ("tracer-trace", "sort"),
     ("tracer-trace", "pcapng"),
     ("tracer-trace", "stats"),
     ("tracer-event", "render"),

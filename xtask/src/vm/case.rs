@@ -86,6 +86,11 @@ impl Case {
         SCRIPTS.iter().position(|known| *known == name).map_or("", |at| &self.scripts[at])
     }
 
+    /// Whether it needs the filters and packets that `tests/filter` makes.
+    pub(crate) fn asks_filters(&self) -> bool {
+        self.scripts.iter().any(|script| script.contains("/payload/filter/"))
+    }
+
     /// The files that the guest runs, by name: the sections, and the settings as shell variables.
     pub(crate) fn scripts(&self) -> Vec<(&'static str, String)> {
         let yes = |value| if value { "yes" } else { "no" };

@@ -118,6 +118,9 @@ pub(crate) fn write_payload(payload: &Payload<'_>, tree: &Path) -> Result<()> {
     fs::set_permissions(&tracer, fs::Permissions::from_mode(0o755))?;
     fs::copy(test::traffic()?, tree.join("bin/tracer-traffic")).context("cannot copy tracer-traffic")?;
     write_types(&scripts.join("btf"), &tree.join("btf"))?;
+    if payload.cases.iter().any(Case::asks_filters) {
+        test::filters(&tree.join("filter"))?;
+    }
     for program in payload.cases.iter().flat_map(|case| &case.programs) {
         let name = program.file_name().context("a program has a name")?;
         fs::copy(program, tree.join("bin").join(name))

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::{
     Btf, BtfError, Builder, Kind,
     builder::{info, renumber},
-    types::Info,
+    types::{Info, Type},
 };
 
 /// Collects types from one or more BTFs.
@@ -23,6 +23,20 @@ impl Slice {
     /// Adds a type with all that it contains by value. `btf`'s ids are taken once per call, so a
     /// type that two calls share is there twice; equal copies do no harm to a relocation.
     pub fn add(&mut self, btf: &Btf, id: u32) -> Result<(), BtfError> {
+        self.add_following(btf, id, |_| false)
+    }
+
+    /// The same, and pointers to those types that `follow` wants stay pointers to them, with what they contain.
+    pub fn add_following(
+        &mut self,
+        btf: &Btf,
+        id: u32,
+        follow: impl Fn(&Type<'_>) -> bool,
+    ) -> Result<(), BtfError> {
+        let is_cut = |t: &Type<'_>| {
+            let target = t.target().and_then(|target| btf.ty(btf.resolve(target)).ok());
+            t.kind() == Kind::Ptr && !target.is_some_and(|target| follow(&target))
+        };
         // Ids are given out before the types are written, because types may refer forward.
         let mut order = Vec::new();
         let mut ids = HashMap::new();
@@ -31,7 +45,7 @@ impl Slice {
         let first = self.out.next_id();
         while let Some(id) = queue.pop() {
             let t = btf.ty(id)?;
-            if id == 0 || t.kind() == Kind::Ptr || ids.contains_key(&id) {
+            if id == 0 || is_cut(&t) || ids.contains_key(&id) {
                 continue;
             }
             ids.insert(id, first + u32::try_from(order.len()).unwrap_or(u32::MAX));
@@ -40,7 +54,7 @@ impl Slice {
             match t.kind() {
                 Kind::Struct | Kind::Union => queue.extend(t.members().map(|m| m.ty)),
                 Kind::Array => queue.extend(t.array().map(|(element, _)| element)),
-                k if k.is_modifier() => queue.extend(t.target()),
+                k if k.is_modifier() || k == Kind::Ptr => queue.extend(t.target()),
                 _ => {}
             }
         }

@@ -203,6 +203,12 @@ impl<'a> Type<'a> {
         }
     }
 
+    /// Whether an integer is a truth value.
+    pub fn is_bool(&self) -> bool {
+        // `BTF_INT_BOOL`
+        self.kind() == Kind::Int && (word(self.bytes, TYPE) >> 26) & 1 == 1
+    }
+
     /// Element type and number of elements of an array.
     pub fn array(&self) -> Option<(u32, u32)> {
         (self.kind() == Kind::Array).then(|| (word(self.bytes, TYPE), word(self.bytes, TYPE + 8)))

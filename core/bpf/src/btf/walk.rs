@@ -74,13 +74,17 @@ impl Btf {
     fn member_within(&self, id: u32, name: &str, base: u32, depth: usize) -> Option<Located> {
         let depth = depth.checked_sub(1)?;
         let t = self.ty(id).ok()?;
-        let found = |m: &Member<'_>| Located { bit_offset: base + m.bit_offset, bits: m.bits, ty: m.ty };
+        let found = |m: &Member<'_>| Located {
+            bit_offset: base.saturating_add(m.bit_offset),
+            bits: m.bits,
+            ty: m.ty,
+        };
         if let Some(m) = t.members().find(|m| m.name == name) {
             return Some(found(&m));
         }
-        t.members()
-            .filter(|m| m.name.is_empty())
-            .find_map(|m| self.member_within(self.resolve(m.ty), name, base + m.bit_offset, depth))
+        t.members().filter(|m| m.name.is_empty()).find_map(|m| {
+            self.member_within(self.resolve(m.ty), name, base.saturating_add(m.bit_offset), depth)
+        })
     }
 
     /// Follows `a.b.c` through members by value. A pointer on the way ends it: `None`.
@@ -88,7 +92,7 @@ impl Btf {
         let mut at = Located { bit_offset: 0, bits: 0, ty: id };
         for name in path.split('.') {
             let next = self.member(at.ty, name)?;
-            at = Located { bit_offset: at.bit_offset + next.bit_offset, ..next };
+            at = Located { bit_offset: at.bit_offset.saturating_add(next.bit_offset), ..next };
         }
         Some(at)
     }

@@ -91,6 +91,16 @@ impl Generator<'_> {
 
     /// Builds the argument struct of the next call below the arguments; r1 points at it.
     pub(super) fn arguments(&mut self, fragment: usize, wants: &Wants) -> Result<(), ComposeError> {
+        self.arguments_with(fragment, wants, None)
+    }
+
+    /// The same with another value of one option.
+    pub(super) fn arguments_with(
+        &mut self,
+        fragment: usize,
+        wants: &Wants,
+        option: Option<(&str, u64)>,
+    ) -> Result<(), ComposeError> {
         let size = i16::try_from(wants.size.next_multiple_of(8)).unwrap_or(i16::MAX);
         let base = Self::argument(self.fetched.len()) + 8 - size;
         let mut indices = Vec::new();
@@ -116,7 +126,10 @@ impl Generator<'_> {
             match (index, &want.from) {
                 (Some(index), _) => self.load_argument(1, index)?,
                 // Constants: the verifier knows them and removes what they rule out.
-                (None, From::Option(name)) => self.asm.load64(1, self.shape.constant(fragment, name)),
+                (None, From::Option(name)) => {
+                    let other = option.filter(|(other, _)| other == name).map(|(_, value)| value);
+                    self.asm.load64(1, other.unwrap_or_else(|| self.shape.constant(fragment, name)));
+                }
                 (None, From::Symbol(name)) => self.asm.load64(1, self.shape.symbol(name)),
                 (None, From::Argument(_) | From::Parameter(_) | From::Returned) => continue,
             }

@@ -1,74 +1,117 @@
-//! What becomes of a hit: conditions on fields that can be had early, and the rate limit.
+//! What becomes of a hit: whether the filter lets it pass, and the rate limit.
+//!
+//! The filter is conditions that must all hold. Each is decided as early as it can be: before anything is read, or right behind
+//! the last reader that it asks about. What a condition needs is fetched before it, on a path that every hit takes, and
+//! then only looked at; so what is known behind it does not depend on how it was decided.
 
 use tracer_bpf::insn::{Alu, Cond, Label, PSEUDO_MAP_VALUE, Width};
 
-use super::{Generator, frame, helper, imm};
+use super::{FILTER, Generator, frame, helper, imm};
 use crate::{
     error::ComposeError,
+    filter::{Condition, Source, Stage},
     fragment::Accessor,
-    shape::{COUNTERS, Condition, MapRef},
+    shape::{COUNTERS, MapRef},
 };
 
-impl<'a> Generator<'a> {
-    /// Goes on when all conditions of one alternative hold, else to `filtered`. Gives the conditions that are known to
-    /// hold then.
-    pub(super) fn filter(&mut self, filtered: Label) -> Result<&'a [Condition<'a>], ComposeError> {
-        let shape = self.shape;
-        match &shape.conditions[..] {
-            [] => return Ok(&[]),
-            [only] => {
-                self.all_of(only, filtered)?;
-                return Ok(only);
-            }
-            // One that asks for nothing lets everything pass.
-            several if several.iter().any(Vec::is_empty) => return Ok(&[]),
-            _ => {}
-        }
-        let passed = self.asm.label();
-        for alternative in &shape.conditions {
-            // What one alternative has fetched, another has not.
-            let before = (self.fetched.clone(), self.nullable.clone(), self.guarded.clone());
-            let next = self.asm.label();
-            self.all_of(alternative, next)?;
-            self.asm.jump(passed);
-            self.asm.place(next);
-            (self.fetched, self.nullable, self.guarded) = before;
-        }
-        self.asm.jump(filtered);
-        self.asm.place(passed);
-        Ok(&[])
-    }
+/// What a condition that was decided has settled: an accessor's value is one of these.
+pub(super) struct Known<'a> {
+    pub(super) fragment: usize,
+    pub(super) function: &'a str,
+    pub(super) values: Vec<i64>,
+}
 
-    fn all_of(&mut self, conditions: &'a [Condition<'a>], otherwise: Label) -> Result<(), ComposeError> {
-        for (asked, condition) in conditions.iter().enumerate() {
-            self.guards(Some(&condition.accessor.wants), &conditions[..asked], otherwise)?;
-            self.part(&format!("filter {}.{}", condition.accessor.section, condition.accessor.field));
-            self.condition(condition, otherwise)?;
+impl<'a> Generator<'a> {
+    /// Goes on when all conditions of a stage hold, else to `filtered`.
+    pub(super) fn filter(&mut self, stage: Stage, filtered: Label) -> Result<(), ComposeError> {
+        let shape = self.shape;
+        for condition in shape.filter.iter().filter(|condition| condition.stage() == stage) {
+            self.conjunct(condition, filtered)?;
         }
         Ok(())
     }
 
-    /// Goes on when the accessor's value is among those wanted, else to `filtered`.
-    pub(super) fn condition(
-        &mut self,
-        condition: &Condition<'_>,
-        filtered: Label,
-    ) -> Result<(), ComposeError> {
-        self.value(condition.fragment, condition.accessor, filtered)?;
-        let wanted = self.asm.label();
-        self.asm.load(Width::B8, 1, 10, frame::VALUE);
-        let (last, others) = condition.values.split_last().map_or((None, &[][..]), |(l, o)| (Some(*l), o));
-        for value in others {
-            self.jump_if_value(*value, wanted);
+    fn conjunct(&mut self, condition: &'a Condition<'a>, filtered: Label) -> Result<(), ComposeError> {
+        let needs = self.needs(condition);
+        self.guards(Some(&needs), filtered)?;
+        self.part(&format!("{FILTER}{}", condition.subject()));
+        for index in needs {
+            self.fetch(index)?;
         }
-        match last.map(i32::try_from) {
-            Some(Ok(value)) => self.asm.jump_if(Cond::Ne, 1, value, filtered),
-            Some(Err(_)) | None => {
-                last.into_iter().for_each(|value| self.jump_if_value(value, wanted));
-                self.asm.jump(filtered);
+        let asks_packet = condition.leaves().into_iter().any(|leaf| matches!(leaf, Condition::Packet(_)));
+        if asks_packet && !std::mem::replace(&mut self.packet_is_read, true) {
+            self.read_packet()?;
+        }
+        self.decide(condition, filtered)?;
+        if let Condition::Value(Source::Accessor { fragment, accessor, .. }, test) = condition
+            && let Some(values) = test.only()
+        {
+            self.known.push(Known { fragment: *fragment, function: &accessor.function, values });
+        }
+        Ok(())
+    }
+
+    /// The arguments that a condition looks at, or reads through.
+    fn needs(&self, condition: &Condition<'_>) -> Vec<usize> {
+        let mut needs: Vec<usize> = Vec::new();
+        for leaf in condition.leaves() {
+            let wants = match leaf {
+                Condition::Value(Source::Accessor { accessor, .. }, _) => Some(&accessor.wants),
+                Condition::Packet(_) => self.shape.packet.map(|(_, reader)| &reader.wants),
+                Condition::Followed { follow, .. } => Some(&follow.asked.wants),
+                Condition::Kernel { test, .. } => {
+                    needs.push(test.argument());
+                    None
+                }
+                _ => None,
+            };
+            let members = wants.into_iter().flat_map(|wants| &wants.members);
+            needs.extend(members.filter_map(|want| self.shape.arguments.index(want.argument()?)));
+        }
+        needs
+    }
+
+    /// Goes on when it holds, else to `otherwise`.
+    fn decide(&mut self, condition: &'a Condition<'a>, otherwise: Label) -> Result<(), ComposeError> {
+        match condition {
+            Condition::Constant(true) => {}
+            Condition::Constant(false) => self.never(otherwise),
+            Condition::Not(inside) => {
+                let holds = self.asm.label();
+                self.decide(inside, holds)?;
+                self.asm.jump(otherwise);
+                self.asm.place(holds);
             }
+            Condition::All(parts) => {
+                for part in parts {
+                    self.decide(part, otherwise)?;
+                }
+            }
+            Condition::Any(parts) => {
+                let holds = self.asm.label();
+                let Some((last, others)) = parts.split_last() else {
+                    self.never(otherwise);
+                    return Ok(());
+                };
+                for part in others {
+                    let next = self.asm.label();
+                    self.decide(part, next)?;
+                    self.asm.jump(holds);
+                    self.asm.place(next);
+                }
+                self.decide(last, otherwise)?;
+                self.asm.place(holds);
+            }
+            Condition::Packet(test) => self.packet(test, otherwise)?,
+            Condition::Has(reader) => self.has(*reader, otherwise),
+            Condition::Followed { fragment, follow } => {
+                self.arguments(*fragment, &follow.asked.wants)?;
+                self.call(*fragment, &follow.asked.function);
+                self.asm.jump_if(Cond::Eq, 0, 0, otherwise);
+            }
+            Condition::Kernel { test, .. } => self.kernel(test, otherwise)?,
+            Condition::Value(source, test) => self.value_of(source, test, otherwise)?,
         }
-        self.asm.place(wanted);
         Ok(())
     }
 

@@ -4,46 +4,31 @@
 
 use tracer_bpf::insn::{Label, Width};
 
-use super::{Generator, frame};
-use crate::{
-    arguments::Origin,
-    error::ComposeError,
-    fragment::Wants,
-    shape::{Condition, Guard},
-};
+use super::{GUARD, Generator, frame};
+use crate::{arguments::Origin, error::ComposeError, shape::Guard};
 
 impl<'a> Generator<'a> {
-    /// The guards that have to stand before a function that wants this is called; all of those that
-    /// do not stand yet, without `wants`. `asked` are the conditions that were decided already.
-    pub(super) fn guards(
-        &mut self,
-        wants: Option<&Wants>,
-        asked: &[Condition<'a>],
-        filtered: Label,
-    ) -> Result<(), ComposeError> {
+    /// The guards that have to stand before these arguments are looked at; all of those that do not stand yet, without
+    /// `needs`.
+    pub(super) fn guards(&mut self, needs: Option<&[usize]>, filtered: Label) -> Result<(), ComposeError> {
         let shape = self.shape;
         for (number, guard) in shape.guards.iter().enumerate() {
-            let concerned = wants.is_none_or(|wants| self.touches(wants, guard));
+            let concerned = needs.is_none_or(|needs| needs.iter().any(|index| self.touches(*index, guard)));
             if concerned && !std::mem::replace(&mut self.guarded[number], true) {
-                self.part(&format!("guard {}.{}", guard.accessor.section, guard.accessor.field));
-                self.guard(guard, asked, filtered)?;
+                self.part(&format!("{GUARD}{}.{}", guard.accessor.section, guard.accessor.field));
+                self.guard(guard, filtered)?;
             }
         }
         Ok(())
     }
 
-    fn guard(
-        &mut self,
-        guard: &Guard<'a>,
-        asked: &[Condition<'a>],
-        filtered: Label,
-    ) -> Result<(), ComposeError> {
+    fn guard(&mut self, guard: &Guard<'a>, filtered: Label) -> Result<(), ComposeError> {
         // A condition on the same field has let some values pass only, and no absent one.
-        let known: Vec<_> = asked
-            .iter()
-            .filter(|c| c.fragment == guard.fragment && c.accessor.function == guard.accessor.function)
-            .collect();
-        let when = guard.when.iter().filter(|value| known.iter().all(|c| c.values.contains(value)));
+        let same = |known: &&super::decide::Known<'_>| {
+            known.fragment == guard.fragment && known.function == guard.accessor.function
+        };
+        let known: Vec<_> = self.known.iter().filter(same).collect();
+        let when = guard.when.iter().filter(|value| known.iter().all(|known| known.values.contains(value)));
         let when: Vec<i64> = when.copied().collect();
         let withheld = guard.withhold.as_ref().and_then(|ty| self.shape.arguments.index(ty));
         let withheld = withheld.filter(|index| !when.is_empty() && !self.fetched[*index]);
@@ -70,20 +55,18 @@ impl<'a> Generator<'a> {
         Ok(())
     }
 
-    /// Whether something that is wanted is withheld by the guard, or derived from what is.
-    fn touches(&self, wants: &Wants, guard: &Guard<'_>) -> bool {
+    /// Whether an argument is withheld by the guard, or derived from what is.
+    fn touches(&self, index: usize, guard: &Guard<'_>) -> bool {
         let arguments = self.shape.arguments;
         let Some(withheld) = guard.withhold.as_ref().and_then(|ty| arguments.index(ty)) else { return false };
-        let mut wanted = wants.members.iter().filter_map(|w| arguments.index(w.argument()?));
-        wanted.any(|mut index| {
-            while index != withheld {
-                match arguments.at(index).map(|a| a.origin) {
-                    // Origins lead to arguments before them.
-                    Some(Origin::Derived { from, .. }) => index = from,
-                    _ => return false,
-                }
+        let mut index = index;
+        while index != withheld {
+            match arguments.at(index).map(|a| a.origin) {
+                // Origins lead to arguments before them.
+                Some(Origin::Derived { from, .. }) => index = from,
+                _ => return false,
             }
-            true
-        })
+        }
+        true
     }
 }

@@ -6,7 +6,7 @@ use tracer_bpf::{
     insn::{Alu, Cond, Label, Width},
 };
 
-use super::{Call, Driver, frame, offset};
+use super::{Call, Callee, Driver, frame, offset};
 use crate::{
     arguments::Origin,
     error::ComposeError,
@@ -35,12 +35,19 @@ pub(crate) fn generate(shape: &HookShape<'_>) -> Result<Driver, ComposeError> {
     asm.mov_reg(1, 10);
     asm.alu(Alu::Add, 1, i32::from(base));
     let function = shape.hook.function.clone();
-    let calls = vec![Call { at: asm.call_function(), fragment: 0, function }];
+    let calls = vec![Call { at: asm.call_function(), callee: Callee::Fragment { fragment: 0, function } }];
     asm.place(end);
     asm.mov(0, 0);
     asm.exit();
     let parts = vec![(0, "hook".to_owned())];
-    Ok(Driver { insns: asm.finish()?, calls, inlined: Vec::new(), maps: Vec::new(), parts })
+    Ok(Driver {
+        insns: asm.finish()?,
+        calls,
+        functions: Vec::new(),
+        inlined: Vec::new(),
+        maps: Vec::new(),
+        parts,
+    })
 }
 
 /// Puts one member in its place; r1 is the context, and r2 scratch. Without one that is required there is nothing to do.

@@ -6,14 +6,21 @@ use tracer_event::header;
 use super::{Generator, NO_WAKEUP, frame, helper, imm, offset};
 use crate::{
     error::ComposeError,
-    shape::{MapRef, SLOT_HEADER, STACK_BYTES, counter},
+    shape::{MapRef, STACK_BYTES, counter},
 };
 
 impl Generator<'_> {
+    /// Offsets of the header's fields in the slot.
+    fn header(&self) -> impl Fn(usize) -> i16 + use<> {
+        // The filter's scratch memory is bounded far below what an instruction's offset can be.
+        let record = i16::try_from(self.record_at).unwrap_or(i16::MAX - 64);
+        move |field| record + i16::try_from(field).unwrap_or(0)
+    }
+
     /// The header, but for what only the end knows.
     pub(super) fn context(&mut self) {
-        let at = |field: usize| SLOT_HEADER + i16::try_from(field).unwrap_or(0);
-        if self.shape.rate.is_some() {
+        let at = self.header();
+        if self.limited {
             self.asm.load(Width::B8, 0, 10, frame::TIME);
         } else {
             self.asm.call(helper::KTIME_GET_NS);
@@ -48,8 +55,8 @@ impl Generator<'_> {
         let shape = self.shape;
         let (bound, placed) = (&shape.readers[index], &self.layout.sections()[index]);
         let (schema, absent) = (&placed.schema, self.asm.label());
-        let start = SLOT_HEADER + offset(placed.offset)?;
-        let tails = i32::from(SLOT_HEADER) + imm(self.layout.fixed_end());
+        let start = offset(self.record_at + placed.offset)?;
+        let tails = imm(self.record_at + self.layout.fixed_end());
         // r2 = the section: in its place, or where the variable part has got to.
         let target = |g: &mut Self| {
             g.asm.mov_reg(2, 7);
@@ -61,6 +68,12 @@ impl Generator<'_> {
                 }
             }
         };
+        if schema.tail().is_some()
+            && let Some(tails) = self.scratch.tails
+        {
+            // Whoever asks about the section later has to know where it begins.
+            self.asm.store(Width::B8, 7, offset(tails + 8 * u32::try_from(index).unwrap_or(0))?, 8);
+        }
         target(self);
         for word in 0..schema.size().div_ceil(8) {
             // The last word of a tail's fixed part may reach into its array: not yet written.
@@ -104,7 +117,7 @@ impl Generator<'_> {
 
     /// Presence bits, stack, size: the size is in r8 too.
     pub(super) fn complete(&mut self) {
-        let at = |field: usize| SLOT_HEADER + i16::try_from(field).unwrap_or(0);
+        let at = self.header();
         let end = imm(self.layout.fixed_end());
         self.asm.load(Width::B8, 1, 10, frame::PRESENT);
         self.asm.store(Width::B8, 7, at(header::SECTIONS), 1);
@@ -114,7 +127,7 @@ impl Generator<'_> {
             self.asm.mov_reg(1, 6);
             self.asm.mov_reg(2, 7);
             self.asm.alu_reg(Alu::Add, 2, 8);
-            self.asm.alu(Alu::Add, 2, i32::from(SLOT_HEADER) + end);
+            self.asm.alu(Alu::Add, 2, imm(self.record_at) + end);
             self.asm.mov(3, imm(STACK_BYTES));
             self.asm.mov(4, 0);
             self.asm.call(helper::GET_STACK);
@@ -143,7 +156,7 @@ impl Generator<'_> {
     pub(super) fn output(&mut self, lost: Label) {
         self.ring(lost);
         self.asm.mov_reg(2, 7);
-        self.asm.alu(Alu::Add, 2, i32::from(SLOT_HEADER));
+        self.asm.alu(Alu::Add, 2, imm(self.record_at));
         self.asm.mov_reg(3, 8);
         self.asm.mov(4, NO_WAKEUP);
         self.asm.call(helper::RINGBUF_OUTPUT);

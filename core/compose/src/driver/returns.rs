@@ -11,7 +11,8 @@ use tracer_event::header;
 use super::{Generator, SP, frame, helper, imm, offset};
 use crate::{
     error::ComposeError,
-    shape::{Attach, MapRef, ReturnValue, Role, SLOT_HEADER, counter},
+    filter::Stage,
+    shape::{Attach, MapRef, ReturnValue, Role, counter},
 };
 
 impl Generator<'_> {
@@ -22,7 +23,7 @@ impl Generator<'_> {
         self.asm.mov_reg(2, 10);
         self.asm.alu(Alu::Add, 2, i32::from(frame::CALL));
         self.asm.mov_reg(3, 7);
-        self.asm.alu(Alu::Add, 3, i32::from(SLOT_HEADER));
+        self.asm.alu(Alu::Add, 3, imm(self.record_at));
         self.asm.mov(4, 0);
         self.asm.call(helper::MAP_UPDATE_ELEM);
         self.asm.jump_if(Cond::Ne, 0, 0, lost);
@@ -32,7 +33,7 @@ impl Generator<'_> {
     /// The whole function, for a return: the event of the call goes out, if one waits.
     pub(super) fn returned(&mut self, value: ReturnValue) -> Result<(), ComposeError> {
         let (nowhere, end) = (self.asm.label(), self.asm.label());
-        let (lost, taken) = (self.asm.label(), self.asm.label());
+        let (lost, taken, filtered) = (self.asm.label(), self.asm.label(), self.asm.label());
         self.part("slot of this CPU");
         self.slot(nowhere);
         self.enter_once(nowhere);
@@ -58,6 +59,7 @@ impl Generator<'_> {
         self.asm.jump_if_reg(Cond::Ne, 1, 0, taken);
         self.part("the return");
         self.at_return(value)?;
+        self.filter(Stage::Return, filtered)?;
         self.part("output");
         self.ring(lost);
         let most = self.shape.call_size(self.layout);
@@ -70,6 +72,16 @@ impl Generator<'_> {
         self.asm.jump_if(Cond::Ne, 0, 0, lost);
         self.count(counter::DELIVERED);
         self.asm.jump(taken);
+        if self.shape.filter.iter().any(|condition| condition.stage() == Stage::Return) {
+            self.asm.place(filtered);
+            self.count(counter::FILTERED);
+            // The entry has admitted it.
+            let at = self.counters_register();
+            self.asm.load(Width::B8, 1, at, counter::ADMITTED);
+            self.asm.alu(Alu::Sub, 1, 1);
+            self.asm.store(Width::B8, at, counter::ADMITTED, 1);
+            self.asm.jump(taken);
+        }
         self.asm.place(lost);
         self.count(counter::LOST);
         self.asm.place(taken);

@@ -14,7 +14,7 @@ pub enum Operand {
     Number(i128),
     /// A text, a pattern, or the name of a value.
     Text(String),
-    /// An address, in network order.
+    /// An address, in network order, or other bytes. Of more bytes than these, the first are compared.
     Bytes(Vec<u8>),
 }
 
@@ -33,7 +33,11 @@ pub enum Class {
     Ipv6,
     /// An Ethernet address.
     Mac,
-    /// What cannot be compared: bytes that mean nothing by themselves, a packet.
+    /// A number of 32 bits in network order, which may be an IPv4 address as well.
+    Be32,
+    /// Bytes: that many, or `None` where only what they are compared with says how many.
+    Bytes(Option<u32>),
+    /// What cannot be compared: a packet, a list of texts.
     Opaque,
 }
 
@@ -45,7 +49,7 @@ impl Class {
             (_, Show::Ipv4) => Class::Ipv4,
             (_, Show::Ipv6) => Class::Ipv6,
             (_, Show::Mac) => Class::Mac,
-            (Kind::Bytes(_), _) => Class::Opaque,
+            (Kind::Bytes(len), _) => Class::Bytes(Some(*len)),
             (Kind::Str(_) | Kind::Text, _) => Class::Text,
             (Kind::Uint(width), _) => Class::Number(0, (1 << (8 * u32::from(*width))) - 1),
             (Kind::Int(width), _) => {
@@ -78,7 +82,8 @@ impl Class {
             Class::Ipv4 => "an IPv4 address",
             Class::Ipv6 => "an IPv6 address",
             Class::Mac => "an Ethernet address",
-            Class::Opaque => "plain bytes",
+            Class::Be32 => "a number in network order",
+            Class::Bytes(_) | Class::Opaque => "plain bytes",
         }
     }
 
@@ -97,11 +102,11 @@ impl Class {
         if *self == Class::Opaque {
             let found = Diagnostic::error(format!("`{text}` cannot be compared")).at(place);
             return Err(found
-                .because("it is packet data or plain bytes")
+                .because("it is packet data")
                 .hint("packets are asked as in pcap-filter(7): `tcp port 80`, `ip[8] < 5`")
                 .into());
         }
-        if mask.is_some() && !matches!(self, Class::Number(..) | Class::Enum(_)) {
+        if mask.is_some() && !matches!(self, Class::Number(..) | Class::Enum(_) | Class::Be32) {
             let found = Diagnostic::error(format!("`{text}` takes no mask")).at(place);
             return Err(found.because(format!("it is {}", self.noun())).into());
         }
@@ -141,19 +146,58 @@ impl Class {
             (Class::Text, LiteralKind::Name(text)) if equality || order == Order::Like => {
                 Ok(Operand::Text(text.clone()))
             }
-            (Class::Ipv4, LiteralKind::Ipv4(address)) if equality => {
+            (Class::Be32, LiteralKind::Number(number)) if order != Order::Like => {
+                Class::Number(0, u32::MAX.into()).operand(literal, order, masked)?;
+                Ok(Operand::Number(*number))
+            }
+            (Class::Ipv4 | Class::Be32, LiteralKind::Ipv4(address)) if equality => {
                 Ok(Operand::Bytes(address.octets().to_vec()))
             }
             (Class::Ipv6, LiteralKind::Ipv6(address)) if equality => {
                 Ok(Operand::Bytes(address.octets().to_vec()))
             }
+            // `10:20:30:40:50:60:70:80` is an address as well.
+            (Class::Ipv6, LiteralKind::Bytes(groups)) if equality && groups.len() == 8 => {
+                Ok(Operand::Bytes(groups.iter().flat_map(|group| [0, *group]).collect()))
+            }
+            (Class::Bytes(len), literal) if equality => bytes(*len, literal),
             (Class::Mac, LiteralKind::Mac(address)) if equality => Ok(Operand::Bytes(address.to_vec())),
+            (Class::Number(..), LiteralKind::Ipv4(address)) if equality => {
+                let found = Diagnostic::error("an address is compared with a number whose byte order is not known");
+                let number = u32::from(*address);
+                Err(found.hint(format!("in the host's order the number is `{number:#010x}`, in network order `{:#010x}`", number.swap_bytes())).into())
+            }
             (class, _) => Err(Box::new(Diagnostic::error("this comparison does not fit its field").hint(match class {
                 Class::Number(..) => "numbers take `==`, `!=`, `<`, `<=`, `>`, `>=`, `in` and a number",
                 Class::Text => "texts take `==`, `!=`, `in` and `=~` and a text, in quotes where it looks like anything else",
                 Class::Enum(_) => "its names take `==`, `!=`, `in` and `=~`; its numbers take `<` and the like too",
+                Class::Be32 => "it takes a number with `==`, `<` and the like, and an IPv4 address with `==`, `!=`, `in`",
+                Class::Bytes(_) => BYTES,
                 _ => "addresses take `==`, `!=` and `in`, and an address of the same kind",
             }))),
         }
+    }
+}
+
+const BYTES: &str = "bytes take `==`, `!=` and `in`, and bytes (`de:ad:be:ef`) or an address of that length";
+
+/// Bytes for a field of so many.
+fn bytes(len: Option<u32>, literal: &LiteralKind) -> Result<Operand, Box<Diagnostic>> {
+    let (bytes, other) = match literal {
+        LiteralKind::Bytes(bytes) => (bytes.clone(), None),
+        LiteralKind::Ipv4(address) => (address.octets().to_vec(), None),
+        LiteralKind::Ipv6(address) => (address.octets().to_vec(), None),
+        // The kernel has link addresses in arrays of `MAX_ADDR_LEN`.
+        LiteralKind::Mac(address) => (address.to_vec(), Some(32)),
+        LiteralKind::Number(_) | LiteralKind::Name(_) => {
+            return Err(Diagnostic::error("this comparison does not fit its field").hint(BYTES).into());
+        }
+    };
+    match len {
+        Some(len) if usize::try_from(len) != Ok(bytes.len()) && Some(len) != other => {
+            let found = Diagnostic::error(format!("the field has {len} bytes, not {}", bytes.len()));
+            Err(found.hint(BYTES).into())
+        }
+        _ => Ok(Operand::Bytes(bytes)),
     }
 }

@@ -48,6 +48,11 @@ impl HeaderField {
         names.filter(|name| name.split('.').next() == Some(section)).collect()
     }
 
+    /// How it is written.
+    pub fn name(self) -> &'static str {
+        ALL.iter().find(|(_, field)| *field == self).map_or("", |(name, _)| name)
+    }
+
     /// The sections, for messages.
     pub const SECTIONS: [&'static str; 3] = ["event", "probe", "task"];
 

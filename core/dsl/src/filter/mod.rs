@@ -4,9 +4,6 @@
 //! [`Expr`] is what options express: a collector's option may select events by a field
 //! of a section: `nft_verdicts = ["drop"]` means `nft.verdict in {drop}` where nft reports.
 //!
-//! A probe in a profile may have a condition of its own, as a text: `filter = "nft.verdict == drop"`. It is read by
-//! the same grammar, and [`parse`] takes of it what can be asked there.
-//!
 //! "Where nft reports" is part of the meaning: such a condition binds exactly the probes whose records
 //! have its field's section, and leaves all others alone. That a field exists, and which number a name
 //! stands for, only the section's schema knows; here a name stays a name.
@@ -14,12 +11,14 @@
 mod arith;
 pub mod bytes;
 mod class;
-mod conditions;
+mod glob;
 mod header;
 mod names;
 mod packet;
 mod part;
 mod read;
+mod reading;
+mod sugar;
 pub mod tree;
 
 #[cfg(test)]
@@ -34,10 +33,11 @@ use crate::diagnostic::SourceRef;
 use crate::option::Located;
 
 pub use class::{Class, Operand};
-pub use conditions::parse;
+pub use glob::is_like;
 pub use header::HeaderField;
 pub use part::Part;
 pub use read::Filter;
+pub use sugar::{in_namespaces, on_devices};
 
 /// A condition on an event.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! Names that stand for numbers in filters. The tables are built in, so that a filter means the same on every machine:
-//! services from Debian's netbase 6.4 (`/etc/services`), protocols from IANA's registries, constants from
-//! pcap-filter(7).
+//! services from Debian's netbase 6.4 (`/etc/services`, second names counted: `syslog` is one of TCP's 514 too), protocols
+//! from IANA's registries, constants from pcap-filter(7).
+
+use super::tree::{Primitive, Protocol};
 
 /// A service with a well-known port.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +56,7 @@ pub(super) const SERVICES: [Service; 69] = [
     service_of("kpasswd", 464, true, true),
     service_of("submissions", 465, true, false),
     service_of("isakmp", 500, false, true),
-    service_of("syslog", 514, false, true),
+    service_of("syslog", 514, true, true),
     service_of("dhcpv6-client", 546, false, true),
     service_of("dhcpv6-server", 547, false, true),
     service_of("rtsp", 554, true, true),
@@ -116,8 +118,8 @@ pub(super) fn protocol(name: &str) -> Option<u8> {
     PROTOCOLS.into_iter().find(|(known, _)| *known == name).map(|(_, number)| number)
 }
 
-/// EtherTypes.
-pub(super) const ETHERTYPES: [(&str, u16); 7] = [
+/// EtherTypes; up to 255, service access points of LLC.
+pub(super) const ETHERTYPES: [(&str, u16); 17] = [
     ("ip", 0x0800),
     ("ip6", 0x86dd),
     ("arp", 0x0806),
@@ -125,7 +127,28 @@ pub(super) const ETHERTYPES: [(&str, u16); 7] = [
     ("loopback", 0x9000),
     ("vexp", 0x805b),
     ("vprod", 0x805c),
+    ("aarp", 0x80f3),
+    ("atalk", 0x809b),
+    ("decnet", 0x6003),
+    ("lat", 0x6004),
+    ("sca", 0x6007),
+    ("moprc", 0x6002),
+    ("mopdl", 0x6001),
+    ("stp", 0x42),
+    ("iso", 0xfe),
+    ("netbeui", 0xf0),
 ];
+
+/// A word that names a protocol and is no qualifier.
+pub(super) fn family(word: &str) -> Option<Primitive> {
+    let ip = |number| Primitive::Transport { network: Some(Protocol::Ip), number };
+    match word {
+        "igrp" => Some(ip(9)),
+        "carp" => Some(ip(112)),
+        "pppoed" => Some(Primitive::EtherType(0x8863)),
+        other => ethertype(other).map(Primitive::EtherType),
+    }
+}
 
 pub(super) fn ethertype(name: &str) -> Option<u16> {
     ETHERTYPES.into_iter().find(|(known, _)| *known == name).map(|(_, number)| number)
@@ -179,18 +202,46 @@ pub(super) fn constant(name: &str) -> Option<u32> {
     CONSTANTS.into_iter().find(|(known, _)| *known == name).map(|(_, number)| number)
 }
 
-/// Why a word of pcap-filter(7) is not taken.
-pub(super) fn refusal(word: &str) -> &'static str {
-    match word.trim_end() {
-        "gateway" => "it takes names of hosts, and those are not looked up",
-        "inbound" | "outbound" | "ifname" | "ifindex" | "on" => {
-            "a capture's interface is none of a packet; events have `dev.name` and the probe"
+/// Why a word of pcap-filter(7) is not taken, and what to write instead.
+pub(super) fn refusal(word: &str) -> (&'static str, &'static str) {
+    const LIST: &str = "docs/filters.md lists all of pcap-filter(7)";
+    match word {
+        "gateway" => (
+            "it takes the name of a host and looks up both of its addresses",
+            "`ether host MAC and not host ADDRESS` says the same",
+        ),
+        "inbound" | "outbound" | "dir" => (
+            "a packet in the kernel does not say where it goes; the probe does",
+            "probe a function on the way in or out, or ask for `event.probe`",
+        ),
+        "ifname" | "on" => (
+            "a packet in the kernel is not bound to a capture's interface",
+            "`dev.name == eth0`, of the collector dev",
+        ),
+        "ifindex" | "ifidx" => (
+            "a packet in the kernel is not bound to a capture's interface",
+            "`dev.ifindex == 2`, of the collector dev",
+        ),
+        "rnr" | "rulenum" | "rset" | "ruleset" | "srnr" | "subrulenum" | "reason" | "action" => (
+            "it asks what BSD's packet filter wrote into its log",
+            "`nft.verdict == drop`, `nft.rule == 215`, `skb_drop.reason =~ \"*NETFILTER*\"`",
+        ),
+        "geneve" | "vxlan" => (
+            "packets inside of tunnels are not looked into",
+            "`udp dst port 6081` is Geneve, `udp dst port 4789` VXLAN; their bytes are `udp[8:4]` and on",
+        ),
+        "ipx" => ("Linux has no IPX any more", "`ether proto 0x8137` asks for its EtherType"),
+        "llc" => (
+            "types of LLC frames are not told apart",
+            "`ether[12:2] <= 1500` is a frame of LLC, `ether proto 0x42` one of a service access point",
+        ),
+        "wlan" | "fddi" | "tr" | "ppp" | "slip" | "type" | "subtype" | "addr1" | "addr2" | "addr3"
+        | "addr4" | "ra" | "ta" | "radio" => {
+            ("packets have Ethernet headers here, or none", "`ether host MAC`, `ether proto 0x88cc`")
         }
-        "wlan" | "fddi" | "tr" | "type" | "subtype" | "llc" => {
-            "packets in the kernel have Ethernet headers or none"
-        }
-        "protochain" => "how far it goes cannot be bounded in the kernel",
-        "byte" => "arithmetic says the same: `ether[0] & 1 != 0`",
-        _ => "protocols of this kind are not looked into",
+        "clnp" | "esis" | "es-is" | "isis" | "is-is" | "csnp" | "psnp" | "snp" | "iih" | "lsp" | "l1"
+        | "l2" => ("OSI's protocols are not told apart", "`iso` asks for all of them"),
+        "byte" => ("it is an old way to write arithmetic", "`ether[0] & 1 != 0`"),
+        _ => ("packets of ATM and SS7 networks are not looked into", LIST),
     }
 }

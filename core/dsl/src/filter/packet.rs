@@ -26,6 +26,7 @@ enum Kind {
     Port,
     PortRange,
     Proto,
+    ProtoChain,
 }
 
 impl Protocol {
@@ -77,6 +78,10 @@ impl Reader {
         match rule {
             Rule::qualified => return self.qualified(pair),
             Rule::protocol => return self.protocol(&pair),
+            Rule::family => {
+                self.qualifiers = None;
+                return names::family(pair.as_str().trim_end()).map(NodeKind::Packet);
+            }
             _ => {}
         }
         self.qualifiers = None;
@@ -90,14 +95,20 @@ impl Reader {
                 if word == "less" { Primitive::AtMost(bytes) } else { Primitive::AtLeast(bytes) }
             }
             Rule::tag => {
-                let vlan = word == "vlan";
+                let most = match word {
+                    "vlan" => 0xfff,
+                    "mpls" => 0xf_ffff,
+                    _ => 0xffff,
+                };
                 let number = match inner.next() {
                     None => None,
-                    Some(number) => Some(self.natural::<u32>(&number, if vlan { 0xfff } else { 0xf_ffff })?),
+                    Some(number) => Some(self.natural::<u32>(&number, most)?),
                 };
-                match vlan {
-                    true => Primitive::Vlan(number.and_then(|number| number.try_into().ok())),
-                    false => Primitive::Mpls(number),
+                let short = number.and_then(|number| number.try_into().ok());
+                match word {
+                    "vlan" => Primitive::Vlan(short),
+                    "mpls" => Primitive::Mpls(number),
+                    _ => Primitive::Session(short),
                 }
             }
             Rule::cast => {
@@ -126,9 +137,12 @@ impl Reader {
             }
             Rule::refused => {
                 let text = self.text[place.clone()].to_owned();
+                let word = inner.find(|inner| inner.as_rule() == Rule::refused_word);
+                let word = word.as_ref().map_or(first.as_str(), Pair::as_str).trim_end();
+                let (reason, hint) = names::refusal(word);
                 let found = Diagnostic::error(format!("`{text}` is not part of this filter language"))
-                    .because(names::refusal(inner.next().map_or(word, |second| second.as_str())))
-                    .hint("docs/filters.md lists what is");
+                    .because(reason)
+                    .hint(hint);
                 return self.refuse(found, place);
             }
             _ => return None,
@@ -175,6 +189,7 @@ impl Reader {
                         "port" => Kind::Port,
                         "portrange" => Kind::PortRange,
                         "proto" => Kind::Proto,
+                        "protochain" => Kind::ProtoChain,
                         _ => Kind::Host,
                     }
                 }
@@ -265,7 +280,7 @@ impl Reader {
             }
             (Rule::named, Kind::Port) => self.service(protocol, whose, &text, place),
             (Rule::named, Kind::PortRange) => self.port_range(protocol, whose, &text, place),
-            (Rule::natural | Rule::named, Kind::Proto) => {
+            (Rule::natural | Rule::named, Kind::Proto | Kind::ProtoChain) => {
                 let number = if inner.as_rule() == Rule::natural {
                     Some(self.natural(&inner, u64::from(u16::MAX))?)
                 } else {
@@ -441,38 +456,51 @@ impl Reader {
         name: &str,
         place: Range<usize>,
     ) -> Option<Primitive> {
+        let word = if qualifiers.kind == Kind::Proto { "proto" } else { "protochain" };
         if qualifiers.direction.is_some() {
-            let found = Diagnostic::error("`proto` has no direction");
+            let found = Diagnostic::error(format!("`{word}` has no direction"));
             return self.refuse(found.hint("leave out `src` and `dst`"), place);
         }
         let network = match qualifiers.protocol {
-            Some(Protocol::Ether) => {
-                let found = number.or_else(|| names::ethertype(name));
-                if let Some(number @ 0..=1500) = found {
-                    let found = Diagnostic::error(format!("`{number}` is not an EtherType"));
-                    return self.refuse(found.because("up to 1500 it is the length of a frame"), place);
-                }
-                return match found {
-                    Some(number) => Some(Primitive::EtherType(number)),
-                    None => self.refuse(
-                        Diagnostic::unknown("EtherType", name, names::ETHERTYPES.map(|(n, _)| n)),
-                        place,
-                    ),
-                };
+            Some(Protocol::Ether) if qualifiers.kind == Kind::Proto => {
+                return self.ether_proto(number, name, place);
             }
             network @ (None | Some(Protocol::Ip | Protocol::Ip6)) => network,
             Some(_) => {
                 let found = Diagnostic::error("this protocol carries no other by number");
-                return self.refuse(found.hint("there are `proto`, `ip proto`, `ip6 proto`"), place);
+                let hint = format!("there are `{word}`, `ip {word}`, `ip6 {word}`");
+                return self.refuse(found.hint(hint), place);
             }
         };
         match number.map_or_else(|| names::protocol(name), |number| u8::try_from(number).ok()) {
-            Some(number) => Some(Primitive::Transport { network, number }),
+            Some(number) if qualifiers.kind == Kind::Proto => Some(Primitive::Transport { network, number }),
+            Some(number) => Some(Primitive::Chain { network, number }),
             None if number.is_some() => {
                 self.refuse(Diagnostic::error(format!("`{name}` is not a protocol from 0 to 255")), place)
             }
             None => {
                 self.refuse(Diagnostic::unknown("protocol", name, names::PROTOCOLS.map(|(n, _)| n)), place)
+            }
+        }
+    }
+
+    fn ether_proto(&mut self, number: Option<u16>, name: &str, place: Range<usize>) -> Option<Primitive> {
+        match number.or_else(|| names::ethertype(name)) {
+            Some(256..=1500) => {
+                let found = Diagnostic::error(format!("`{name}` is not an EtherType"));
+                let reason =
+                    "up to 1500 it is the length of a frame, and LLC's service access points go up to 255";
+                self.refuse(found.because(reason), place)
+            }
+            // Its forms are many, and Linux has none of them any more.
+            Some(0xe0) => {
+                let found = Diagnostic::error("IPX in frames of LLC cannot be asked");
+                self.refuse(found.hint("`ether proto 0x8137` asks for its EtherType"), place)
+            }
+            Some(number) => Some(Primitive::EtherType(number)),
+            None => {
+                let known = names::ETHERTYPES.map(|(known, _)| known);
+                self.refuse(Diagnostic::unknown("EtherType", name, known), place)
             }
         }
     }

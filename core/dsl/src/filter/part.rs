@@ -44,6 +44,24 @@ impl Filter {
         }
     }
 
+    /// The types that its paths take pointers as: `nf_conn` of `sk_buff._nfct:~0x7:nf_conn.mark`.
+    pub fn casts(&self) -> Vec<&str> {
+        let mut casts = Vec::new();
+        let mut open = vec![&self.root];
+        while let Some(node) = open.pop() {
+            match &node.kind {
+                NodeKind::Not(inside) => open.push(inside),
+                NodeKind::And(parts) | NodeKind::Or(parts) => open.extend(parts),
+                NodeKind::Field(comparison) => {
+                    let steps = comparison.path.steps.iter();
+                    casts.extend(steps.filter_map(|step| step.cast.as_ref()?.1.as_deref()));
+                }
+                NodeKind::Packet(_) | NodeKind::Has(_) => {}
+            }
+        }
+        casts
+    }
+
     /// The whole filter, which can be about the packet only.
     ///
     /// # Errors

@@ -243,7 +243,7 @@ impl Reader {
     }
 
     fn step(&mut self, pair: Pair<'_, Rule>) -> Option<Step> {
-        let mut step = Step { name: String::new(), index: None, cast: None };
+        let mut step = Step { name: String::new(), index: None, cast: None, span: span(&pair) };
         for inner in pair.into_inner() {
             match inner.as_rule() {
                 Rule::index => {
@@ -283,6 +283,9 @@ impl Reader {
                 LiteralKind::Name(inside.unwrap_or_default())
             }
             Rule::mac => LiteralKind::Mac(self.mac(text, place.clone())?),
+            Rule::bytes => LiteralKind::Bytes(
+                text.split(':').filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect(),
+            ),
             Rule::ip4 => LiteralKind::Ipv4(self.address(text, place.clone(), "IPv4")?),
             Rule::ip6 => LiteralKind::Ipv6(self.address(text, place.clone(), "IPv6")?),
             Rule::number => {

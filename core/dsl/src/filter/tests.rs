@@ -1,7 +1,7 @@
 //! What texts come to as trees, and what is wrong with them.
 
-use super::Filter;
 use super::tree::{Direction, LiteralKind, Node, NodeKind, Order, Primitive, Protocol};
+use super::{Class, Filter, Operand};
 use crate::diagnostic::Diagnostics;
 
 fn read(text: &str) -> Filter {
@@ -140,12 +140,87 @@ fn fields_and_kernel_paths() {
 }
 
 #[test]
+fn bytes_addresses_and_empty_texts() {
+    let of = |value: &str| match read(&format!("x.y == {value}")).root.kind {
+        NodeKind::Field(mut field) => field.values.remove(0).kind,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(of("de:ad"), LiteralKind::Bytes(vec![0xde, 0xad]));
+    assert_eq!(of("00:01:02:03:04:05"), LiteralKind::Mac([0, 1, 2, 3, 4, 5]));
+    assert_eq!(of("00:01:02:03:04:05:06"), LiteralKind::Bytes((0..7).collect()));
+    assert_eq!(
+        of("de:ad:00:11:22:33:44:ff"),
+        LiteralKind::Bytes(vec![0xde, 0xad, 0, 0x11, 0x22, 0x33, 0x44, 0xff])
+    );
+    assert_eq!(of("de:ad::1"), LiteralKind::Ipv6("de:ad::1".parse().unwrap()));
+    assert_eq!(of("fe80:ad:1:2:3:4:5:6"), LiteralKind::Ipv6("fe80:ad:1:2:3:4:5:6".parse().unwrap()));
+    assert_eq!(of("\"\""), LiteralKind::Name(String::new()));
+    assert_eq!(of("dead"), LiteralKind::Name("dead".into()));
+    for text in ["x.y == de:a", "x.y == de:ad:", "x.y == d:ad:be", "x.y == de:ad:xx", "x.y < de:ad:be."] {
+        wrong(text);
+    }
+    // The same pairs are an IPv6 address where one is expected.
+    let pairs = read("x.y == 10:20:30:40:50:60:70:80");
+    let NodeKind::Field(field) = &pairs.root.kind else { panic!() };
+    let address: std::net::Ipv6Addr = "10:20:30:40:50:60:70:80".parse().unwrap();
+    let bytes = Operand::Bytes(address.octets().to_vec());
+    assert_eq!(Class::Ipv6.operands(&pairs, field).unwrap(), [bytes]);
+}
+
+#[test]
+fn steps_know_their_place() {
+    let text = "sk_buff.cb[3]._nfct:~0x7:nf_conn.mark == 1";
+    let NodeKind::Field(field) = read(text).root.kind else { panic!() };
+    let places: Vec<&str> = field.path.steps.iter().map(|step| &text[step.span.clone()]).collect();
+    assert_eq!(places, ["sk_buff", "cb[3]", "_nfct:~0x7:nf_conn", "mark"]);
+}
+
+#[test]
+fn what_bytes_and_numbers_in_network_order_take() {
+    for (class, text, wanted) in [
+        (Class::Be32, "x.y == 10.0.0.1", Ok(Operand::Bytes(vec![10, 0, 0, 1]))),
+        (Class::Be32, "x.y > 5", Ok(Operand::Number(5))),
+        (Class::Be32, "x.y & 0xff000000 == 10.0.0.0", Ok(Operand::Bytes(vec![10, 0, 0, 0]))),
+        (Class::Be32, "x.y > 10.0.0.1", Err("does not fit")),
+        (Class::Be32, "x.y == 4294967296", Err("no value of this field")),
+        (Class::Be32, "x.y == ::1", Err("does not fit")),
+        (Class::Number(0, 9), "x.y == 10.0.0.1", Err("byte order is not known")),
+        (Class::Bytes(Some(4)), "x.y == 10.0.0.1", Ok(Operand::Bytes(vec![10, 0, 0, 1]))),
+        (Class::Bytes(Some(4)), "x.y == de:ad", Err("4 bytes, not 2")),
+        (Class::Bytes(Some(16)), "x.y == 10.0.0.1", Err("16 bytes, not 4")),
+        (Class::Bytes(None), "x.y != de:ad", Ok(Operand::Bytes(vec![0xde, 0xad]))),
+        (Class::Bytes(None), "x.y > de:ad", Err("does not fit")),
+        (Class::Bytes(None), "x.y == word", Err("does not fit")),
+        (Class::Bytes(None), "x.y & 1 == de:ad", Err("takes no mask")),
+        (Class::Bytes(Some(32)), "x.y == 0:1:2:3:4:5", Ok(Operand::Bytes(vec![0, 1, 2, 3, 4, 5]))),
+        (Class::Bytes(Some(8)), "x.y == 0:1:2:3:4:5", Err("8 bytes, not 6")),
+    ] {
+        let filter = read(text);
+        let NodeKind::Field(field) = &filter.root.kind else { panic!() };
+        match (class.operands(&filter, field), wanted) {
+            (Ok(found), Ok(wanted)) => assert_eq!(found, [wanted], "{text}"),
+            (Err(found), Err(wanted)) => assert!(found.message.contains(wanted), "{text}: {}", found.message),
+            (found, _) => panic!("{text} for {class:?}: {found:?}"),
+        }
+    }
+}
+
+#[test]
 fn protocols_have_numbers_and_names() {
     let proto = |network, number| Primitive::Transport { network, number };
     assert_eq!(primitive("proto 6"), proto(None, 6));
     assert_eq!(primitive("ip proto \\udp"), proto(Some(Protocol::Ip), 17));
     assert_eq!(primitive("ip6 proto icmp6"), proto(Some(Protocol::Ip6), 58));
     assert_eq!(primitive("ether proto \\arp"), Primitive::EtherType(0x0806));
+    assert_eq!(primitive("ether proto \\stp"), Primitive::EtherType(0x42));
+    assert_eq!(primitive("stp"), Primitive::EtherType(0x42));
+    assert_eq!(primitive("pppoed"), Primitive::EtherType(0x8863));
+    assert_eq!(primitive("carp"), proto(Some(Protocol::Ip), 112));
+    assert_eq!(
+        primitive("ip6 protochain \\tcp"),
+        Primitive::Chain { network: Some(Protocol::Ip6), number: 6 }
+    );
+    assert_eq!(primitive("pppoes (5)"), Primitive::Session(Some(5)));
     assert_eq!(primitive("less 010"), Primitive::AtMost(8));
 }
 
@@ -171,12 +246,31 @@ fn each_mistake_says_what_where_and_what_to_do() {
         ("src proto 6", "`proto` has no direction", "6", ""),
         ("ether", "`ether` says nothing alone", "ether", "ether host"),
         ("ip broadcast", "`ip broadcast` is not known here", "ip broadcast", "dst host"),
+        ("src protochain 6", "`protochain` has no direction", "6", ""),
+        ("tcp protochain 6", "this protocol carries no other by number", "6", "`ip protochain`"),
+        ("ether protochain 6", "this protocol carries no other by number", "6", "`ip6 protochain`"),
         (
-            "protochain 6",
-            "`protochain 6` is not part of this filter language",
-            "protochain 6",
-            "docs/filters.md",
+            "gateway 10.0.0.1",
+            "`gateway 10.0.0.1` is not part of this filter language",
+            "gateway 10.0.0.1",
+            "ether host MAC",
         ),
+        ("inbound and tcp", "`inbound` is not part of this filter language", "inbound", "event.probe"),
+        (
+            "ifname eth0",
+            "`ifname eth0` is not part of this filter language",
+            "ifname eth0",
+            "dev.name == eth0",
+        ),
+        ("geneve 5", "`geneve 5` is not part of this filter language", "geneve 5", "udp dst port 6081"),
+        (
+            "wlan host 02:42:ac:10:2a:01",
+            "`wlan host 02:42:ac:10:2a:01` is not part of this filter language",
+            "wlan host 02:42:ac:10:2a:01",
+            "ether host",
+        ),
+        ("ether proto 0xe0", "IPX in frames of LLC cannot be asked", "0xe0", "0x8137"),
+        ("pppoes 65536", "`65536` is not a number from 0 to 65535", "65536", ""),
         ("vlan 4096", "`4096` is not a number from 0 to 4095", "4096", ""),
         ("less 08", "`08` is not an octal number up to 4294967295", "08", ""),
         ("ip[0:3] = 1", "a number of this size cannot be read", "3", ""),

@@ -83,6 +83,8 @@ pub struct Step {
     pub index: Option<u64>,
     /// Bits of a pointer that count, `~0x7` for all but those, and the type that it then points at.
     pub cast: Option<(u64, Option<String>)>,
+    /// The bytes of the filter's text, index and cast included.
+    pub span: Range<usize>,
 }
 
 impl Step {
@@ -162,6 +164,8 @@ pub enum LiteralKind {
     Ipv6(Ipv6Addr),
     /// `02:42:ac:10:2a:01`
     Mac([u8; 6]),
+    /// `de:ad:be:ef`: two or more bytes, two digits each; six of them are a [`LiteralKind::Mac`].
+    Bytes(Vec<u8>),
 }
 
 /// What is asked about a packet, as in pcap-filter(7).
@@ -207,8 +211,17 @@ pub enum Primitive {
         /// The greatest.
         to: u16,
     },
-    /// `ether proto 0x88cc`
+    /// `ether proto 0x88cc`; up to 1500, a service access point of LLC.
     EtherType(u16),
+    /// `protochain 6`; of [`Protocol::Ip`], [`Protocol::Ip6`], or `None` for both.
+    Chain {
+        /// The protocol whose headers are looked through.
+        network: Option<Protocol>,
+        /// The number that one of them has.
+        number: u8,
+    },
+    /// `pppoes 5`; what stands behind it in the text is asked in the session.
+    Session(Option<u16>),
     /// `ip proto 6`; of [`Protocol::Ip`], [`Protocol::Ip6`], or `None` for both.
     Transport {
         /// The protocol that has the number.

@@ -8,6 +8,18 @@ const RING_MIN: u64 = 4 << 10;
 /// A ring's size is a power of two in a `u32` (`max_entries`), so this is the greatest there is.
 const RING_MAX: u64 = 2 << 30;
 
+/// The option that says where to trace.
+pub(crate) const PROBE: &str = "probe";
+
+/// The option that says which events.
+pub(crate) const FILTER: &str = "filter";
+
+/// With less for sorting, temporary files are all there is.
+const MEMORY_MIN: u64 = 1 << 20;
+
+/// More than any machine has.
+const MEMORY_MAX: u64 = 1 << 44;
+
 /// The options that are there without any collector.
 pub fn builtin() -> Vec<OptionDef> {
     global().into_iter().chain(collect()).chain(trace()).collect()
@@ -39,7 +51,7 @@ fn collect() -> [OptionDef; 16] {
         .adding()
         .on(collect),
         OptionDef::new(
-            "probe",
+            PROBE,
             "Where to trace, [TYPE:]TARGET[/OPTION...]; may be given several times",
             ValueType::Probes,
         )
@@ -132,24 +144,24 @@ pub const TRACE: &str = "tracer.data";
 
 /// The options of the sub-commands that read a trace, and those that they share with `collect`.
 fn trace() -> Vec<OptionDef> {
-    use SubCommand::{Collect, Pcap, Print, Schema, Stats};
+    use SubCommand::{Collect, Pcap, Print, Schema, Sort, Stats};
     vec![
         OptionDef::new("link-header", "Show the link-layer header of packets too", ValueType::Flag)
             .short('e')
-            .on([Collect, Print]),
+            .on([Collect, Print, Sort]),
         OptionDef::new(
             "utc",
             "Show the date and time of events (UTC) instead of the kernel's nanoseconds",
             ValueType::Flag,
         )
-        .on([Collect, Print, Stats]),
+        .on([Collect, Print, Sort, Stats]),
         OptionDef::new("file", "The trace", ValueType::Path)
             .value_name("FILE")
             .default(TRACE)
             .positional()
-            .on([Print, Pcap, Stats, Schema]),
+            .on([Print, Sort, Pcap, Stats, Schema]),
         OptionDef::new(
-            "probe",
+            PROBE,
             "Write the packets seen at this probe, [TYPE:]TARGET; by default at all",
             ValueType::Probes,
         )
@@ -162,6 +174,24 @@ fn trace() -> Vec<OptionDef> {
             .value_name("FILE")
             .command_line_only()
             .on([Pcap]),
+        OptionDef::new("out", "Write to this file instead of printing", ValueType::Path)
+            .short('o')
+            .value_name("FILE")
+            .command_line_only()
+            .on([Sort]),
+        OptionDef::new(
+            "format",
+            "What is written; by default the file's ending says it: .json, .txt, .pcapng, else a trace",
+            ValueType::choice(["text", "json", "trace", "pcapng"]),
+        )
+        .on([Sort]),
+        OptionDef::new(
+            "memory",
+            "Memory for sorting in bytes (K, M, G); what does not fit goes to temporary files",
+            ValueType::Size { min: MEMORY_MIN, max: MEMORY_MAX },
+        )
+        .default("256M")
+        .on([Sort]),
         OptionDef::new("format", "What is printed", ValueType::choice(["text", "json"]))
             .default("text")
             .on([Print]),
@@ -169,16 +199,44 @@ fn trace() -> Vec<OptionDef> {
             .default("table")
             .on([Stats]),
         OptionDef::new(
-            "filter",
+            FILTER,
             "Only events for which this holds, such as `tcp port 443`; of several, all must hold",
             ValueType::Filters,
         )
         .short('f')
         .key("filters")
         .adding()
-        .on([Print, Pcap, Stats]),
+        .on([Collect, Print, Sort, Pcap, Stats]),
+        OptionDef::new(
+            "follow",
+            "Keep what passed the filter once wherever it is seen afterwards; auto: where a collector can, as skb-tracking",
+            ValueType::choice(["auto", "yes", "no"]),
+        )
+        .value_name("WHEN")
+        .bare("yes")
+        .default("auto")
+        .on([Collect]),
+        OptionDef::new(
+            "interface",
+            "Only packets at this network device; * stands for any characters; may be given several times",
+            ValueType::List,
+        )
+        .short('i')
+        .value_name("DEV")
+        .adding()
+        .command_line_only()
+        .on([Collect, Print, Sort, Pcap, Stats]),
+        OptionDef::new(
+            "netns",
+            "Only packets in this network namespace: a name of `ip netns`, a process, or a file",
+            ValueType::List,
+        )
+        .value_name("NAME|PID|PATH")
+        .adding()
+        .command_line_only()
+        .on([Collect]),
         OptionDef::new("no-pager", "Do not show long output page by page", ValueType::Flag)
-            .on([Print, Stats]),
+            .on([Print, Sort, Stats]),
         OptionDef::new("top", "Rows of each table", ValueType::Integer { min: 1, max: 1_000_000 })
             .default("10")
             .on([Stats]),

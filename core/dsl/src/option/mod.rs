@@ -17,7 +17,10 @@ pub use settings::{Origin, Setting, Settings};
 pub use table::OptionTable;
 pub use value::{Located, SettingValue};
 
-pub(crate) use text::{Label, check_integer, check_size, from_text, from_texts, located_probe};
+pub(crate) use builtin::{FILTER, PROBE};
+pub(crate) use text::{
+    Label, check_integer, check_size, from_text, from_texts, located_filter, located_probe,
+};
 
 use crate::filter::FieldPath;
 
@@ -280,6 +283,8 @@ pub enum SubCommand {
     Collect,
     /// Prints a stored trace.
     Print,
+    /// Puts a stored trace in the order of packets.
+    Sort,
     /// Writes stored packets as a pcapng file.
     Pcap,
     /// Counts the events of a stored trace.
@@ -290,13 +295,15 @@ pub enum SubCommand {
 
 impl SubCommand {
     /// All of them, in the order the help lists them.
-    pub const ALL: [Self; 5] = [Self::Collect, Self::Print, Self::Pcap, Self::Stats, Self::Schema];
+    pub const ALL: [Self; 6] =
+        [Self::Collect, Self::Print, Self::Sort, Self::Pcap, Self::Stats, Self::Schema];
 
     /// The word on the command line and the table's name in a profile.
     pub fn name(self) -> &'static str {
         match self {
             Self::Collect => "collect",
             Self::Print => "print",
+            Self::Sort => "sort",
             Self::Pcap => "pcap",
             Self::Stats => "stats",
             Self::Schema => "schema",
@@ -308,6 +315,7 @@ impl SubCommand {
         match self {
             Self::Collect => "Trace packets on this machine",
             Self::Print => "Print the events of a trace, as text or JSON",
+            Self::Sort => "Put the events of each packet of a trace together",
             Self::Pcap => "Write the packets of a trace as a pcapng file, for Wireshark",
             Self::Stats => "Count the events of a trace: by probe, by rule, by flow",
             Self::Schema => "Print the JSON Schema of a trace's JSON output",

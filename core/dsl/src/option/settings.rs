@@ -198,6 +198,34 @@ impl Settings {
         self.0.get(name).map(Setting::words).unwrap_or_default()
     }
 
+    /// Moves filters to the probes of `collect`: each probe is there once for each of `filters`, all of which must hold then
+    /// beside its own. Of no filter at all, nothing is left to be asked of its events.
+    pub(crate) fn bind_filters(&mut self, filters: &[Vec<Located<Filter>>]) {
+        self.0.remove(super::FILTER);
+        let Some(SettingValue::Probes(probes)) = self.0.get_mut(super::PROBE).map(|one| &mut one.value)
+        else {
+            return;
+        };
+        let bound = probes.iter().flat_map(|probe| {
+            filters.iter().map(|filters| {
+                let mut probe = probe.clone();
+                let new = filters
+                    .iter()
+                    .filter(|new| probe.filter.iter().all(|known| known.value.text() != new.value.text()));
+                let new: Vec<_> = new.cloned().collect();
+                probe.filter.extend(new);
+                probe
+            })
+        });
+        let mut all: Vec<ProbeSpec> = Vec::new();
+        for probe in bound {
+            if !all.iter().any(|known| known.same_place(&probe)) {
+                all.push(probe);
+            }
+        }
+        *probes = all;
+    }
+
     /// The probes of `name` with their alternatives and conditions; none if it is not given.
     pub fn probe_specs(&self, name: &str) -> &[ProbeSpec] {
         match self.value(name) {

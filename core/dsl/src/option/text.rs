@@ -116,7 +116,7 @@ pub(crate) fn located_probe(text: Located<String>) -> Result<Located<Probe>, Dia
 }
 
 /// The filter that a text says.
-fn located_filter(text: Located<String>) -> Result<Located<Filter>, Diagnostics> {
+pub(crate) fn located_filter(text: Located<String>) -> Result<Located<Filter>, Diagnostics> {
     let Located { value, source } = text;
     match value.parse() {
         Ok(value) => Ok(Located { value, source }),

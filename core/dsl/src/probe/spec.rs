@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::Probe;
-use crate::filter::Expr;
+use crate::filter::Filter;
 use crate::option::Located;
 use crate::when::When;
 
@@ -15,7 +15,7 @@ pub struct ProbeSpec {
     /// missing, all say so.
     pub alternatives: Vec<Located<Probe>>,
     /// What must hold for an event of this probe, and of no other; all of them.
-    pub filter: Vec<Expr>,
+    pub filter: Vec<Located<Filter>>,
     /// The machines that it is for; `None` for all.
     pub when: Option<Located<When>>,
     /// Whether the run goes on where the kernel has none of the alternatives.
@@ -35,6 +35,14 @@ impl ProbeSpec {
         names.join(" or ")
     }
 
+    /// All its filters as one, as it would be written.
+    pub fn filter_text(&self) -> String {
+        match &self.filter[..] {
+            [only] => only.value.text().to_owned(),
+            all => all.iter().map(|one| format!("({})", one.value.text())).collect::<Vec<_>>().join(" and "),
+        }
+    }
+
     /// Whether it is no more than one place.
     pub fn is_plain(&self) -> bool {
         self.alternatives.len() == 1 && self.filter.is_empty() && self.when.is_none()
@@ -50,7 +58,7 @@ impl ProbeSpec {
         a.len() == b.len()
             && a.iter().zip(b).all(|(a, b)| a.value.same_place(&b.value))
             && self.filter.len() == other.filter.len()
-            && self.filter.iter().zip(&other.filter).all(|(a, b)| a.same_as(b))
+            && self.filter.iter().zip(&other.filter).all(|(a, b)| a.value.text() == b.value.text())
             && text(&self.when) == text(&other.when)
     }
 
@@ -80,8 +88,7 @@ impl fmt::Display for ProbeSpec {
             several => write!(f, "{{ any = [{}]", several.join(", "))?,
         }
         if !self.filter.is_empty() {
-            let filter: Vec<_> = self.filter.iter().map(ToString::to_string).collect();
-            write!(f, ", filter = '{}'", filter.join(" and "))?;
+            write!(f, ", filter = '{}'", self.filter_text())?;
         }
         if let Some(when) = &self.when {
             write!(f, ", when = '{}'", when.value)?;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::Profile;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::filter::Filter;
 use crate::option::{Located, OptionTable, Settings, SubCommand};
 use crate::when::When;
 
@@ -125,10 +126,32 @@ impl Family {
             }
         }
         let applying: Vec<usize> = applying.into_iter().collect();
-        let settings = applying.iter().map(|&index| self.members[index].profile.settings(command));
+        let mut settings: Vec<Settings> =
+            applying.iter().map(|&index| self.members[index].profile.settings(command)).collect();
+        if command == SubCommand::Collect {
+            self.bind_filters(&applying, &mut settings);
+        }
         let outranks = |a: usize, b: usize| self.members[applying[a]].ancestors.contains(&applying[b]);
-        let settings = Settings::resolve_related(command_line, settings.collect(), &outranks, defaults)?;
+        let settings = Settings::resolve_related(command_line, settings, &outranks, defaults)?;
         Ok((settings, notes))
+    }
+
+    /// A profile's filters are about its own probes. With all that it extends it is one profile: what it inherits is its own.
+    fn bind_filters(&self, applying: &[usize], settings: &mut [Settings]) {
+        let descends = |a: usize, b: usize| self.members[a].ancestors.contains(&b);
+        let youngest: Vec<usize> =
+            applying.iter().copied().filter(|b| !applying.iter().any(|a| descends(*a, *b))).collect();
+        let belongs = |member: usize, whole: usize| member == whole || descends(whole, member);
+        let filters = |whole: usize| -> Vec<Located<Filter>> {
+            let members = applying.iter().zip(settings.iter()).filter(|(member, _)| belongs(**member, whole));
+            members.flat_map(|(_, settings)| settings.filters(crate::option::FILTER)).cloned().collect()
+        };
+        let filters: Vec<(usize, Vec<Located<Filter>>)> =
+            youngest.into_iter().map(|whole| (whole, filters(whole))).collect();
+        for (member, settings) in applying.iter().zip(settings) {
+            let bound = filters.iter().filter(|(whole, _)| belongs(*member, *whole));
+            settings.bind_filters(&bound.map(|(_, filters)| filters.clone()).collect::<Vec<_>>());
+        }
     }
 }
 

@@ -172,3 +172,31 @@ fn descent_is_bounded() {
     assert_eq!(found.iter().next().unwrap().message, "more than 32 profiles extend each other");
     assert_eq!(found.len(), 1);
 }
+
+#[test]
+fn a_profiles_filters_are_about_its_own_probes() {
+    let shelf = Shelf::new(&[
+        ("base", "[collect]\nprobes = ['k:f', { probe = 'k:g', filter = 'udp' }]\nfilters = ['tcp']"),
+        ("child", "extends = 'base'\n[collect]\nfilters = ['port 80']"),
+        ("other", "[collect]\nprobes = ['k:h', 'k:f']"),
+    ]);
+    let texts = |names: &[&str]| -> Vec<String> {
+        let settings = settings(&shelf, names).unwrap();
+        assert_eq!(settings.filters("filter"), [], "the command line's alone are left");
+        settings.probe_specs("probe").iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        texts(&["base"]),
+        ["{ probe = 'kprobe:f', filter = 'tcp' }", "{ probe = 'kprobe:g', filter = '(udp) and (tcp)' }"]
+    );
+    // What it inherits is its own, and what it is given beside that is not.
+    assert_eq!(
+        texts(&["child", "other"]),
+        [
+            "{ probe = 'kprobe:f', filter = '(tcp) and (port 80)' }",
+            "{ probe = 'kprobe:g', filter = '(udp) and (tcp) and (port 80)' }",
+            "kprobe:h",
+            "kprobe:f",
+        ]
+    );
+}

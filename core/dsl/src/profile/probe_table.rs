@@ -6,8 +6,8 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::read::Text;
 use super::value::{kind, located};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::filter::{self, Expr};
-use crate::option::{Located, SubCommand, located_probe};
+use crate::filter::Filter;
+use crate::option::{Located, SubCommand, located_filter, located_probe};
 use crate::probe::{Probe, ProbeSpec};
 use crate::when;
 
@@ -129,14 +129,9 @@ impl Reader<'_> {
         probes
     }
 
-    fn filter(&mut self, value: &Spanned<DeValue<'_>>) -> Vec<Expr> {
-        let Some(text) = self.string("filter", value) else { return Vec::new() };
-        let parsed = filter::parse(&text.value).map_err(|found| found.rebase(&text.source));
-        let mut exprs = self.found.take(parsed).unwrap_or_default();
-        for Expr::In { span, .. } in &mut exprs {
-            *span = span.take().map(|inner| text.source.within(&inner.text, inner.span));
-        }
-        exprs
+    fn filter(&mut self, value: &Spanned<DeValue<'_>>) -> Vec<Located<Filter>> {
+        let text = self.string("filter", value);
+        text.and_then(|text| self.found.take(located_filter(text))).into_iter().collect()
     }
 
     fn flag(&mut self, value: &Spanned<DeValue<'_>>) -> bool {

@@ -2,11 +2,7 @@
 //! programs would take many seconds.
 
 use super::{Loader, Refusal};
-use crate::{
-    error::Error,
-    plan::{PlannedCondition, PlannedProbe},
-    request::Way,
-};
+use crate::{error::Error, plan::PlannedProbe, request::Way};
 
 /// Fewer functions than this are worth a program each: fentry misses no hit, kprobe.multi does.
 const MANY: usize = 33;
@@ -39,17 +35,13 @@ fn same_shape(a: &PlannedProbe<'_>, b: &PlannedProbe<'_>) -> bool {
     let readers = |probe: &PlannedProbe<'_>| -> Vec<(usize, String)> {
         probe.readers.iter().map(|(i, reader)| (*i, reader.function.clone())).collect()
     };
-    let conditions = |probe: &PlannedProbe<'_>| -> Vec<Vec<(usize, String, Vec<i64>)>> {
-        let one = |c: &PlannedCondition<'_>| (c.collector, c.accessor.function.clone(), c.values.clone());
-        probe.conditions.iter().map(|all| all.iter().map(one).collect()).collect()
-    };
     may_share(b)
         && a.ways == b.ways
         && a.probe.stack == b.probe.stack
         && a.arguments == b.arguments
         && a.guards.len() == b.guards.len()
         && readers(a) == readers(b)
-        && conditions(a) == conditions(b)
+        && a.filter == b.filter
 }
 
 /// What became of attaching many at once.

@@ -13,10 +13,12 @@ use std::{
     sync::Arc,
 };
 
+use tracer_compose::filter::Condition;
 use tracer_compose::{
-    Attach, BoundReader, Build, Condition, Fragment, Guard, Image, Linked, Reader, ReturnValue, Role, Shape,
-    Target, compose, kernel_types,
+    Attach, BoundReader, Build, Fragment, Guard, Image, Linked, Reader, ReturnValue, Role, Shape, Target,
+    compose, kernel_types,
 };
+use tracer_dsl::filter::HeaderField;
 use tracer_event::{ProbeInfo, Tag, Trim};
 use tracer_kernel::{
     AttachError, Link, Map, Place as KernelPlace, Program, Symbols, attach::kprobes_present,
@@ -25,7 +27,7 @@ use tracer_kernel::{
 
 use crate::{
     error::Error,
-    plan::{Plan, PlannedCondition, PlannedProbe},
+    plan::{Plan, PlannedProbe},
     request::Way,
     shortfall::Counter,
     types::Types,
@@ -269,6 +271,27 @@ impl<'a> Loader<'a> {
         Ok((None, refused))
     }
 
+    /// The way by which a probe could be attached, and the instructions of its filter then.
+    pub(crate) fn filter_listing(
+        &mut self,
+        probe: &PlannedProbe<'a>,
+    ) -> Result<Option<(Way, String)>, Error> {
+        let (Some(way), _) = self.try_ways(probe)? else { return Ok(None) };
+        let roles = match way {
+            Way::Fexit | Way::Kretprobe => vec![Role::Entry, Role::Return(ReturnValue { parameters: 0 })],
+            _ => vec![Role::Event],
+        };
+        let mut text = String::new();
+        for role in roles {
+            let build = way.builds().first().copied().unwrap_or(Build::Probe);
+            let part = Part { way, build, role, first: 0, count: 1 };
+            if let Ok(image) = self.compose(probe, part) {
+                text += &image.filter_listing();
+            }
+        }
+        Ok(Some((way, text)))
+    }
+
     /// Loads and attaches what some probes of one shape need, one way: the attachment is the last one then. Gives what
     /// decoding the records of the first one takes.
     fn by(
@@ -319,6 +342,7 @@ impl<'a> Loader<'a> {
         let Part { way, build, role, first, count } = part;
         let fragments: &[&Fragment] = &self.plan.collectors;
         self.link_all(build)?;
+        let known = |field| (field == HeaderField::Way).then(|| way.to_string());
         let number = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
         let shape = Shape {
             attach: way.attach(),
@@ -326,7 +350,9 @@ impl<'a> Loader<'a> {
             arguments: &probe.arguments,
             fragments: (0..fragments.len()).map(|i| &self.linked[&(i, build)]).collect(),
             readers: probe.readers.iter().map(|(fragment, reader)| self.bind(*fragment, reader)).collect(),
-            conditions: probe.conditions.iter().map(|all| all.iter().map(condition).collect()).collect(),
+            filter: Condition::All(probe.filter.clone()).with_header(&known).conjuncts(),
+            packet: probe.packet,
+            follow: probe.follow,
             guards: probe
                 .guards
                 .iter()
@@ -404,10 +430,6 @@ impl<'a> Loader<'a> {
     }
 }
 
-fn condition<'p>(planned: &PlannedCondition<'p>) -> Condition<'p> {
-    Condition { fragment: planned.collector, accessor: planned.accessor, values: planned.values.clone() }
-}
-
 impl Way {
     /// The builds that are tried. A verifier that does not accept direct loads may still take probe reads.
     fn builds(self) -> &'static [Build] {
@@ -439,7 +461,7 @@ impl Way {
 
 impl PlannedProbe<'_> {
     /// The function, or the tracepoint with its group.
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.probe.target.as_str()
     }
 

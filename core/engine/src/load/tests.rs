@@ -63,7 +63,10 @@ fn at_tracepoint<'a>(types: &mut Types, name: &str, fragment: Option<&'a Fragmen
         returns: None,
         arguments,
         readers: fragment.into_iter().flat_map(|f| f.readers.iter().map(|r| (0, r))).collect(),
-        conditions: vec![],
+        asked: Default::default(),
+        filter: vec![],
+        packet: None,
+        follow: None,
         guards: vec![],
         ways: vec![Way::TpBtf, Way::RawTracepoint],
     }
@@ -81,7 +84,10 @@ fn refusal(fragment: &Fragment) -> String {
         returns: None,
         arguments,
         readers: fragment.readers.iter().map(|r| (0, r)).collect(),
-        conditions: vec![],
+        asked: Default::default(),
+        filter: vec![],
+        packet: None,
+        follow: None,
         guards: vec![],
         ways: vec![Way::Kprobe],
     };
@@ -95,6 +101,7 @@ fn refusal(fragment: &Fragment) -> String {
         notes: vec![],
         constants: BTreeMap::new(),
         kernel_enums: KernelEnums::default(),
+        casts: vec![],
     };
     let (_ring, rings) = rings(1 << 16).unwrap();
     let symbols = Symbols::open().unwrap();
@@ -203,6 +210,7 @@ fn a_refused_probe_of_many_is_left_out_unless_all_are_wanted() {
         notes: vec![],
         constants: BTreeMap::new(),
         kernel_enums: tracer_compose::KernelEnums::default(),
+        casts: vec![],
     };
     let (_ring, rings) = rings(1 << 16).unwrap();
     let symbols = Symbols::open().unwrap();
@@ -251,6 +259,7 @@ fn counting(hooks: &str) -> Fragment {
 
 fn plan_of<'a>(types: &mut Types, fragment: &'a Fragment) -> Plan<'a> {
     Plan {
+        casts: vec![],
         collectors: vec![fragment],
         reporting: 1,
         probes: vec![at_tracepoint(types, "net:netif_receive_skb", Some(fragment))],

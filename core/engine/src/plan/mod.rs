@@ -3,6 +3,7 @@
 //! that exists can be composed; only the verifier and the host's policy can still refuse.
 
 mod expand;
+mod filters;
 mod hooks;
 mod returns;
 
@@ -13,22 +14,23 @@ use std::{
     sync::Arc,
 };
 
+use tracer_bpf::Btf;
+use tracer_compose::filter::{Condition, Source};
 use tracer_compose::{
-    Accessor, ArgType, Arguments, Catalog, Fragment, From, KernelEnums, Need, Reader, option_name,
+    Accessor, ArgType, Arguments, Catalog, Follow, Fragment, From, KernelEnums, Need, Reader, option_name,
 };
 use tracer_dsl::{
     Diagnostic, Diagnostics,
-    filter::{Expr, Value},
     probe::{Probe, ProbeKind, ProbeSpec},
 };
-use tracer_event::{Kind, Schema};
+use tracer_event::Schema;
 use tracer_kernel::Symbols;
 
 use crate::{
     error::Error,
     host::Machine,
-    names,
     plan::expand::{Expander, Found},
+    plan::filters::{Asked, Here},
     request::{Request, Way},
     types::{Place, Types},
 };
@@ -54,6 +56,8 @@ pub struct Plan<'a> {
     pub constants: BTreeMap<(usize, String), u64>,
     /// The kernel's names for values of the collectors' fields.
     pub kernel_enums: KernelEnums,
+    /// The types that filters take pointers as.
+    pub(crate) casts: Vec<Arc<Btf>>,
 }
 
 impl Plan<'_> {
@@ -61,9 +65,14 @@ impl Plan<'_> {
     pub fn symbols(&self) -> BTreeSet<&str> {
         let wants = self.probes.iter().flat_map(|p| {
             let readers = p.readers.iter().map(|(_, r)| &r.wants);
-            let early =
-                p.conditions.iter().flatten().map(|c| c.accessor).chain(p.guards.iter().map(|g| g.accessor));
-            readers.chain(early.map(|accessor| &accessor.wants))
+            let asked = p.filter.iter().flat_map(Condition::leaves).filter_map(|leaf| match leaf {
+                Condition::Value(Source::Accessor { accessor, .. }, _) => Some(&accessor.wants),
+                Condition::Followed { follow, .. } => Some(&follow.asked.wants),
+                _ => None,
+            });
+            let note = p.follow.iter().map(|(_, follow)| &follow.note.wants);
+            let packet = p.packet.iter().map(|(_, reader)| &reader.wants);
+            readers.chain(asked).chain(note).chain(packet).chain(p.guards.iter().map(|g| &g.accessor.wants))
         });
         let wants = wants.chain(self.hooks.iter().map(|hook| &hook.hook.wants));
         let symbols = wants.flat_map(|w| &w.members).filter_map(|w| match &w.from {
@@ -88,8 +97,14 @@ pub struct PlannedProbe<'a> {
     pub returns: Option<Arc<Schema>>,
     /// The readers that run there; the number is the collector's in [`Plan::collectors`].
     pub readers: Vec<(usize, &'a Reader)>,
-    /// What must hold for an event to be reported: all conditions of any of these.
-    pub conditions: Vec<Vec<PlannedCondition<'a>>>,
+    /// What was asked of its hits.
+    pub(crate) asked: Asked<'a>,
+    /// What must hold for an event to be reported, in the order in which it is asked.
+    pub filter: Vec<Condition<'a>>,
+    /// What notes that a packet has passed the filter, where packets are followed; the number is the collector's.
+    pub follow: Option<(usize, &'a Follow)>,
+    /// What reads the packets that the filter asks about; the number is the collector's.
+    pub packet: Option<(usize, &'a Reader)>,
     /// What holds there for all readers.
     pub guards: Vec<PlannedGuard<'a>>,
     /// The ways of attaching, best first.
@@ -108,16 +123,6 @@ pub struct PlannedGuard<'a> {
     pub when: Vec<i64>,
 }
 
-/// A condition that is decided by an accessor.
-pub struct PlannedCondition<'a> {
-    /// The collector's number in [`Plan::collectors`].
-    pub collector: usize,
-    /// What gives the value.
-    pub accessor: &'a Accessor,
-    /// The values that pass.
-    pub values: Vec<i64>,
-}
-
 impl<'a> Plan<'a> {
     /// Resolves a request.
     pub fn new(
@@ -133,6 +138,9 @@ impl<'a> Plan<'a> {
         let enums: BTreeSet<&str> =
             readers.flat_map(|r| &r.kernel_enums).flat_map(|f| &f.enums).map(String::as_str).collect();
         let kernel_enums = types.kernel_enums(enums);
+        let filters = request.filters.iter().chain(request.probes.iter().flat_map(|probe| &probe.filter));
+        let casts: BTreeSet<&str> = filters.flat_map(|filter| filter.value.casts()).collect();
+        let casts = casts.into_iter().filter_map(|name| types.structure(name)).collect();
         let mut plan = Self {
             collectors,
             reporting,
@@ -143,6 +151,7 @@ impl<'a> Plan<'a> {
             notes: Vec::new(),
             constants: BTreeMap::new(),
             kernel_enums,
+            casts,
         };
         let mut expander = Expander::new(types, symbols);
         for spec in &merged(&request.probes) {
@@ -159,7 +168,8 @@ impl<'a> Plan<'a> {
             }
         }
         found.or_value(())?;
-        // Guards may have brought collectors of their own.
+        plan.settle(request, catalog)?;
+        // Guards and filters may have brought collectors of their own.
         plan.constants = constants(request, &plan.collectors);
         plan.sizes = sizes(&plan.constants, &plan.collectors);
         if plan.probes.is_empty() {
@@ -248,20 +258,34 @@ impl<'a> Plan<'a> {
             }
         }
         let reads = !readers.is_empty() || self.reporting == 0;
-        let all: Vec<Expr> = request.conditions.iter().chain(&spec.filter).cloned().collect();
-        let conditions = self.conditions(&all, &readers)?;
-        // Asked for twice, it is one probe, with what both want: an event that either wants.
-        if let Some(known) = self.probes.iter_mut().find(|known| known.probe.same_place(&probe)) {
-            known.probe.join(&probe);
-            known.conditions.push(conditions);
-            return Ok(true);
-        }
-        let guards = self.guards(catalog, &arguments);
-        let ways = ways(request.attach, probe.kind, place.as_ref());
         let returns = match probe.kind {
             ProbeKind::Kretprobe | ProbeKind::Fexit => place.as_ref().and_then(returns::schema),
             _ => None,
         };
+        let casts = self.casts.clone();
+        let here = Here {
+            catalog,
+            readers: &readers,
+            arguments: &arguments,
+            types: place
+                .iter()
+                .flat_map(|place| [&place.btf].into_iter().chain(&casts))
+                .map(|btf| &**btf)
+                .collect(),
+            returns: returns.as_deref(),
+        };
+        let wish = self.wish(&request.conditions, &spec.filter, &here)?;
+        // Asked for twice, it is one probe, with what both want: an event that either wants.
+        if let Some(known) = self.probes.iter_mut().find(|known| known.probe.same_place(&probe)) {
+            known.probe.join(&probe);
+            known.asked.wanted.push(wish);
+            return Ok(true);
+        }
+        let always: Result<Vec<_>, Diagnostics> =
+            request.filters.iter().map(|filter| self.of_filter(filter, &here)).collect();
+        let asked = Asked { wanted: vec![wish], always: always? };
+        let guards = self.guards(catalog, &arguments);
+        let ways = ways(request.attach, probe.kind, place.as_ref());
         self.probes.push(PlannedProbe {
             probe,
             pattern: pattern.cloned(),
@@ -269,7 +293,10 @@ impl<'a> Plan<'a> {
             arguments,
             returns,
             readers,
-            conditions: vec![conditions],
+            asked,
+            filter: Vec::new(),
+            follow: None,
+            packet: None,
             guards,
             ways,
         });
@@ -293,20 +320,6 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// How a condition's value is called.
-    pub(crate) fn value_name(&self, condition: &PlannedCondition<'_>, value: i64) -> String {
-        let Accessor { section, field, .. } = condition.accessor;
-        let fragment = self.collectors.get(condition.collector);
-        let schema = fragment.and_then(|fragment| fragment.schema(section));
-        let name = schema.and_then(|schema| match &schema.field(field)?.kind {
-            Kind::Enum { names, .. } => {
-                names.iter().find(|(number, _)| *number == value).map(|(_, name)| name.clone())
-            }
-            _ => None,
-        });
-        name.unwrap_or_else(|| value.to_string())
-    }
-
     /// The guards of all collectors that there are at a probe with these arguments.
     fn guards(&mut self, catalog: &'a Catalog, arguments: &Arguments) -> Vec<PlannedGuard<'a>> {
         let mut guards = Vec::new();
@@ -323,50 +336,6 @@ impl<'a> Plan<'a> {
             guards.push(PlannedGuard { collector, accessor, withhold, when });
         }
         guards
-    }
-
-    /// The conditions that bind at a probe with these readers: those on sections reported there.
-    fn conditions(
-        &self,
-        conditions: &[Expr],
-        readers: &[(usize, &'a Reader)],
-    ) -> Result<Vec<PlannedCondition<'a>>, Error> {
-        let mut bound = Vec::new();
-        for condition in conditions {
-            let Expr::In { field, values, span } = condition;
-            let reported = readers.iter().find(|(_, r)| r.schema.section() == field.section);
-            let Some((collector, reader)) = reported else { continue };
-            let failed = |message: String| {
-                let d = Diagnostic::error(message);
-                Error::from(Diagnostics::from(match span {
-                    Some(source) => d.at(source.clone()),
-                    None => d,
-                }))
-            };
-            let fragment: &'a Fragment = self.collectors[*collector];
-            let accessor = fragment.accessor(&field.section, &field.field);
-            let accessor =
-                accessor.ok_or_else(|| failed(format!("`{field}` cannot be filtered by in the kernel")))?;
-            let schema = reader.schema_with(|_| None, &self.kernel_enums);
-            let kind = schema.field(&field.field).map(|f| &f.kind);
-            let number = |value: &Value| match (value, kind) {
-                (Value::Number(n), _) => Ok(*n),
-                (Value::Name(name), Some(Kind::Enum { names, .. })) => {
-                    let known = names.iter().find(|(_, n)| n == name).map(|(n, _)| *n);
-                    known.ok_or_else(|| {
-                        let never = names::never(&field.to_string(), name, names);
-                        Error::from(Diagnostics::from(match span {
-                            Some(source) => never.at(source.clone()),
-                            None => never,
-                        }))
-                    })
-                }
-                (Value::Name(name), _) => Err(failed(format!("`{field}` is a number, not `{name}`"))),
-            };
-            let values = values.iter().map(number).collect::<Result<_, _>>()?;
-            bound.push(PlannedCondition { collector: *collector, accessor, values });
-        }
-        Ok(bound)
     }
 
     /// A collector that was asked for by name and reads nothing anywhere should not be silent.

@@ -41,7 +41,8 @@ pub use schema::schema;
 use crate::stack::Frame;
 use crate::stacks::Stacks;
 use crate::{
-    Account, Clock, ClockSample, Context, Event, Loss, ProbeInfo, Probes, Session, Shortfall, Tag, utc,
+    Account, Clock, ClockSample, Context, Event, Follow, Loss, ProbeInfo, Probes, Session, Shortfall, Tag,
+    utc,
 };
 
 use object::{Array, Object};
@@ -107,9 +108,26 @@ impl Renderer {
 
     /// Appends an event.
     pub fn event(&mut self, out: &mut String, event: &Event<'_>) {
+        self.push_event(out, event, None);
+    }
+
+    /// Appends an event of a packet that others were seen of: the same with `follows`.
+    pub fn follower(&mut self, out: &mut String, event: &Event<'_>, follow: Follow) {
+        self.push_event(out, event, Some(follow));
+    }
+
+    fn push_event(&mut self, out: &mut String, event: &Event<'_>, follow: Option<Follow>) {
         let header = event.record.header();
         let mut line = Object::line(out, "event");
         push_time(&mut line, "time", header.time, event.context);
+        if let Some(Follow { since, lost }) = follow {
+            line.object("follows", |follows| {
+                follows.number("since", since);
+                if lost > 0 {
+                    follows.number("lost", lost);
+                }
+            });
+        }
         line.object("probe", |object| push_probe(object, event.probe));
         line.number("cpu", header.cpu);
         line.object("task", |task| {

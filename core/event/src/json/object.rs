@@ -18,7 +18,7 @@ pub(super) struct Array<'a> {
 }
 
 /// What an event has besides its sections.
-const RESERVED: [&str; 7] = ["type", "time", "utc", "probe", "cpu", "task", "stack"];
+const RESERVED: [&str; 8] = ["type", "time", "utc", "follows", "probe", "cpu", "task", "stack"];
 
 impl<'a> Object<'a> {
     pub(super) fn begin(out: &'a mut String) -> Object<'a> {

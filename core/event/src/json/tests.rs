@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::sample::{self, dropmon};
+use crate::sample::{self, dropmon, tracked};
 use crate::{Field, Kind, Layout, Record, Schema, Show, Symbol, Symbols, Tail, header};
 
 fn event_of(bytes: &[u8], probe: &ProbeInfo, context: &Context<'_>) -> String {
@@ -414,4 +414,22 @@ fn two_forms_of_a_section_are_both_described() {
         event["s"] = json!({ "f": value });
         assert_eq!(validator.is_valid(&event), fits, "{value}");
     }
+}
+
+#[test]
+fn a_follower_says_what_it_follows() {
+    let probes = tracked::probes();
+    let record = tracked::Hit { probe: tracked::FREED, at: 12, id: 0x1f_dd03_636d, cpu: 0 }.record(&probes);
+    let event = probes.event(&record, &sample::CONTEXT).unwrap();
+    let sections = probes.iter().flat_map(|probe| probe.layout.sections());
+    let validator = validator(sections.map(|placed| &*placed.schema));
+    let told = |lost| {
+        let value = parsed(&line(|renderer, out| renderer.follower(out, &event, Follow { since: 12, lost })));
+        assert_valid(&validator, &value);
+        assert_eq!(value["skb_tracking"]["id"], "1fdd03636d");
+        value["follows"].clone()
+    };
+    assert_eq!((told(0), told(17)), (json!({ "since": 12 }), json!({ "since": 12, "lost": 17 })));
+    let plain = parsed(&line(|renderer, out| renderer.event(out, &event)));
+    assert_eq!(plain.get("follows"), None);
 }

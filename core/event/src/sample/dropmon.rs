@@ -147,7 +147,7 @@ fn nft() -> Arc<Schema> {
     Arc::new(Schema::clone(&schema).with_key(key).unwrap())
 }
 
-fn skb() -> Arc<Schema> {
+pub(super) fn skb() -> Arc<Schema> {
     let fields = vec![
         field("len", 0, Kind::Uint(4), Show::Plain),
         field("data_len", 4, Kind::Uint(4), Show::Plain),

@@ -41,12 +41,14 @@ pub(super) enum Kind {
     Account,
     /// The end: counts and an index.
     End,
+    /// Which of the events behind it are of one packet.
+    Series,
     /// What a collector's events do not tell.
     Shortfall,
 }
 
 impl Kind {
-    const ALL: [Kind; 8] = [
+    const ALL: [Kind; 9] = [
         Kind::Session,
         Kind::Probes,
         Kind::Symbols,
@@ -54,6 +56,7 @@ impl Kind {
         Kind::Clock,
         Kind::Account,
         Kind::End,
+        Kind::Series,
         Kind::Shortfall,
     ];
 
@@ -67,7 +70,8 @@ impl Kind {
             Kind::Clock => 5,
             Kind::Account => 6,
             Kind::End => 7,
-            Kind::Shortfall => 8,
+            Kind::Series => 8,
+            Kind::Shortfall => 9,
         }
     }
 
@@ -86,6 +90,7 @@ impl Kind {
             Some(Kind::Clock) => "clock",
             Some(Kind::Account) => "account",
             Some(Kind::End) => "end",
+            Some(Kind::Series) => "series",
             Some(Kind::Shortfall) => "shortfall",
             None => "unknown",
         }

@@ -211,7 +211,7 @@ fn begin(path: &Path) -> Result<(State, Arc<Session>), OpenError> {
                         flaw.get_or_insert(damage.flaw);
                     };
                     let news = state.apply(kind, block, path, &mut report).map_err(OpenError::Probes)?;
-                    if let News::Session(session) = news {
+                    if let News::Session(session) | News::Another(session, _) = news {
                         return Ok((state, session));
                     }
                 }

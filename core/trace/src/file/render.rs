@@ -12,15 +12,14 @@ use std::sync::mpsc::{Receiver as Pieces, Sender, SyncSender, channel, sync_chan
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use tracer_event::{Clock, ClockSample, Context, Event, Session};
+use tracer_event::{Clock, ClockSample, Context, Event, Follow, Session};
 
 use crate::{Account, Loss, Shortfall};
 
 use super::damage::Damage;
 use super::reader::Trace;
 use super::replay::{Progress, Receiver, ReplayError, Replayed, Show, walk};
-use super::scan::Block;
-use super::state::{Decoded, Entry, State};
+use super::state::{Decoded, Entry, Events, State};
 
 /// What turns a trace into text, in several threads at once.
 pub trait Render: Sync {
@@ -52,6 +51,12 @@ pub trait Render: Sync {
 pub trait Worker {
     /// Adds an event.
     fn event(&mut self, event: &Event<'_>, out: &mut String);
+
+    /// Adds an event of a packet that others were seen of.
+    fn follower(&mut self, event: &Event<'_>, follow: Follow, out: &mut String) {
+        let _ = follow;
+        self.event(event, out);
+    }
 
     /// Adds a loss.
     fn loss(&mut self, loss: &Loss<'_>, context: &Context<'_>, out: &mut String);
@@ -159,7 +164,7 @@ struct Job {
     /// The session's number.
     session: u64,
     state: Arc<State>,
-    block: Block,
+    events: Events,
     pieces: SyncSender<Piece>,
 }
 
@@ -182,16 +187,19 @@ impl Job {
     const PIECES: usize = 24;
 
     fn work(self, show: Show, select: Select<'_>, worker: &mut dyn Worker) {
-        let Job { state, block, pieces, .. } = self;
+        let Job { state, events, pieces, .. } = self;
         let new = || String::with_capacity(Job::FULL + Job::SPARE);
         let (mut text, mut selected) = (new(), 0);
-        let decoded = state.decode(block, show, |entry| {
+        let decoded = state.decode(events, show, |entry| {
             match entry {
-                Entry::Event(event) if select(event) => {
-                    worker.event(event, &mut text);
+                Entry::Event(event, follow) if select(event) => {
+                    match follow {
+                        Some(follow) => worker.follower(event, follow, &mut text),
+                        None => worker.event(event, &mut text),
+                    }
                     selected += 1;
                 }
-                Entry::Event(_) => {}
+                Entry::Event(..) => {}
                 Entry::Loss(loss, context) => worker.loss(loss, context, &mut text),
             }
             if text.len() < Job::FULL {
@@ -306,7 +314,7 @@ impl Receiver for Merge<'_> {
     fn events(
         &mut self,
         state: &Arc<State>,
-        block: Block,
+        events: Events,
         file: &Path,
         report: &mut dyn FnMut(Damage),
     ) -> Result<(), ReplayError> {
@@ -314,7 +322,7 @@ impl Receiver for Merge<'_> {
         let (pieces, receiver) = sync_channel(Job::PIECES);
         // Fails when every worker panicked, which the scope passes on at its end.
         let session = self.sessions;
-        let _ = self.jobs.send(Job { session, state: Arc::clone(state), block, pieces });
+        let _ = self.jobs.send(Job { session, state: Arc::clone(state), events, pieces });
         self.under_way.push_back((file.to_owned(), receiver));
         if self.under_way.len() >= self.most { self.write_one(report) } else { Ok(()) }
     }

@@ -10,10 +10,11 @@ use tracer_event::{ClockSample, Event, Session};
 use crate::{Account, Shortfall, Sink};
 
 use super::block::Kind;
-use super::damage::Damage;
+use super::damage::{Damage, Flaw};
 use super::reader::Trace;
-use super::scan::{Block, Found};
-use super::state::{Entry, News, State};
+use super::scan::Found;
+use super::series::SeriesForm;
+use super::state::{Entry, Events, News, State};
 
 /// How events are shown, where a sink shows them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,6 +70,19 @@ pub enum ReplayError {
         /// Why.
         error: io::Error,
     },
+    /// Events that did not fit in memory could not be kept elsewhere.
+    #[error("cannot keep events in a temporary file in {}: {error}; set TMPDIR to a folder with more room", folder.display())]
+    Spill {
+        /// Where.
+        folder: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A trace that is read twice was not the same.
+    #[error(
+        "the trace was written over or rotated while it was sorted, so that what was written of it is incomplete: sort it again when its tracer has ended"
+    )]
+    Changed,
     /// The output failed.
     #[error("cannot write what was read: {0}")]
     Sink(io::Error),
@@ -133,12 +147,16 @@ pub(super) trait Receiver {
 
     fn account(&mut self, accounts: &[Account]) -> io::Result<()>;
 
+    /// All of a session came; this is what is known of it at its end.
+    fn end(&mut self, _: &State) -> Result<(), ReplayError> {
+        Ok(())
+    }
     fn shortfall(&mut self, shortfall: &Shortfall) -> io::Result<()>;
 
     fn events(
         &mut self,
         state: &Arc<State>,
-        block: Block,
+        events: Events,
         file: &Path,
         report: &mut dyn FnMut(Damage),
     ) -> Result<(), ReplayError>;
@@ -152,8 +170,7 @@ pub(super) fn walk(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), ReplayError> {
     let mut state = Arc::new(State::default());
-    let mut begun: Option<Arc<Session>> = None;
-    let mut before = 0;
+    let (mut series, mut before) = (None, 0);
     for part in trace.parts() {
         let file = part.path();
         let read = |error| ReplayError::Read { file: file.to_owned(), error };
@@ -163,18 +180,36 @@ pub(super) fn walk(
         let mut scanner = part.scanner().map_err(read)?;
         while let Some(found) = scanner.next().map_err(read)? {
             match found {
-                Found::Flaw(flaw) => report(Damage::new(file, flaw)),
+                Found::Flaw(flaw) => {
+                    // It may have been the block that a series block was about.
+                    series = None;
+                    report(Damage::new(file, flaw));
+                }
                 Found::Block(block) => match Kind::of(block.header.kind) {
                     None => {}
-                    Some(Kind::Events) => to.events(&state, block, file, report)?,
+                    Some(Kind::Events) => {
+                        to.events(&state, Events { block, series: series.take() }, file, report)?;
+                    }
+                    Some(Kind::Series) => {
+                        let (offset, kind) = (block.offset, block.header.kind);
+                        series = SeriesForm::read(block)
+                            .map_err(|problem| {
+                                report(Damage::new(file, Flaw::Block { offset, kind, problem }));
+                            })
+                            .ok();
+                    }
                     Some(kind) => {
                         to.settle(report)?;
+                        let known = state.session().map(Arc::as_ptr);
                         match Arc::make_mut(&mut state).apply(kind, block, file, report)? {
                             News::Session(session) => {
-                                if begun.as_ref() != Some(&session) {
+                                if known != Some(Arc::as_ptr(&session)) {
                                     to.begin(&session).map_err(ReplayError::Sink)?;
-                                    begun = Some(session);
                                 }
+                            }
+                            News::Another(session, before) => {
+                                to.end(&before)?;
+                                to.begin(&session).map_err(ReplayError::Sink)?;
                             }
                             News::Clock(sample) => to.clock(sample).map_err(ReplayError::Sink)?,
                             News::Account(accounts) => to.account(&accounts).map_err(ReplayError::Sink)?,
@@ -190,7 +225,8 @@ pub(super) fn walk(
         }
         before += scanner.offset();
     }
-    to.settle(report)
+    to.settle(report)?;
+    if state.session().is_some() { to.end(&state) } else { Ok(()) }
 }
 
 struct ToSink<'a> {
@@ -220,17 +256,18 @@ impl Receiver for ToSink<'_> {
     fn events(
         &mut self,
         state: &Arc<State>,
-        block: Block,
+        events: Events,
         file: &Path,
         report: &mut dyn FnMut(Damage),
     ) -> Result<(), ReplayError> {
         let ToSink { sink, show, select, replayed } = self;
-        let decoded = state.decode(block, *show, |entry| match entry {
-            Entry::Event(event) if select(event) => {
+        let decoded = state.decode(events, *show, |entry| match entry {
+            Entry::Event(event, follow) if select(event) => {
                 replayed.selected += 1;
+                follow.map_or(Ok(()), |follow| sink.follow(follow))?;
                 sink.event(event)
             }
-            Entry::Event(_) => Ok(()),
+            Entry::Event(..) => Ok(()),
             Entry::Loss(loss, _) => sink.loss(loss),
         });
         let decoded =

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use tracer_event::{ClockSample, Event, Session};
+use tracer_event::{ClockSample, Event, Follow, Session};
 
 use crate::{Account, Loss, Shortfall, Sink};
 
@@ -124,6 +124,10 @@ impl Sink for RotatingSink {
     fn clock(&mut self, sample: ClockSample) -> io::Result<()> {
         self.clock = Some(sample);
         self.sink.clock(sample)
+    }
+
+    fn follow(&mut self, follow: Follow) -> io::Result<()> {
+        self.sink.follow(follow)
     }
 
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {

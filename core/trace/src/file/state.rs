@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use tracer_event::{Clock, ClockSample, Context, Event, Session, Symbol, Symbols};
+use tracer_event::{Clock, ClockSample, Context, Event, Follow, Session, Symbol, Symbols};
 
 use crate::{Account, Loss, Shortfall};
 
@@ -18,6 +18,7 @@ use super::notes::{AccountForm, ClockForm, ShortfallForm, SymbolForm};
 use super::replay::{ReplayError, Show};
 use super::scan::Block;
 use super::schema;
+use super::series::{Followers, SeriesForm};
 use super::unpack::{Item, Unpacker};
 
 /// Bytes in front of an events block's items: the checksum of its probes block, so that no record is read by the
@@ -43,6 +44,8 @@ pub(super) struct State {
 pub(super) enum News {
     /// A session begins, or goes on in another file.
     Session(Arc<Session>),
+    /// A session begins after another, of which this was known at its end.
+    Another(Arc<Session>, Box<State>),
     Clock(ClockSample),
     Account(Vec<Account>),
     Shortfall(Shortfall),
@@ -53,8 +56,16 @@ pub(super) enum News {
 /// What an events block holds.
 #[derive(Debug)]
 pub(super) enum Entry<'a> {
-    Event(&'a Event<'a>),
+    /// With what it follows.
+    Event(&'a Event<'a>, Option<Follow>),
     Loss(&'a Loss<'a>, &'a Context<'a>),
+}
+
+/// An events block, with what the series block before it says.
+#[derive(Debug)]
+pub(super) struct Events {
+    pub(super) block: Block,
+    pub(super) series: Option<SeriesForm>,
 }
 
 /// What became of an events block.
@@ -134,7 +145,7 @@ impl State {
             Kind::Shortfall => {
                 serde_json::from_slice(&payload).map(|form: ShortfallForm| News::Shortfall(form.into()))
             }
-            Kind::End | Kind::Events => return Ok(News::None),
+            Kind::End | Kind::Events | Kind::Series => return Ok(News::None),
         };
         news.or_else(|error| {
             let problem = BlockProblem::Payload(error.to_string());
@@ -157,11 +168,41 @@ impl State {
             }
             _ => {
                 let session = Arc::new(session);
-                self.session = Some(Arc::clone(&session));
-                self.run.clone_from(&self.meta.part.run);
-                (self.symbols, self.clock) = (Names::default(), Clock::default());
-                News::Session(session)
+                let next = State {
+                    meta: self.meta.clone(),
+                    session: Some(Arc::clone(&session)),
+                    run: self.meta.part.run.clone(),
+                    probes: self.probes,
+                    symbols: Names::default(),
+                    clock: Clock::default(),
+                };
+                let before = std::mem::replace(self, next);
+                match before.session {
+                    Some(_) => News::Another(session, Box::new(before)),
+                    None => News::Session(session),
+                }
             }
+        }
+    }
+
+    /// The session, once its probes are known.
+    pub(super) fn session(&self) -> Option<&Arc<Session>> {
+        self.session.as_ref()
+    }
+
+    /// The clocks as far as they are known.
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// What events of the session are shown by.
+    pub(super) fn context(&self, session: &Session, show: Show) -> Context<'_> {
+        Context {
+            own_netns: session.own_netns,
+            symbols: &self.symbols,
+            clock: &self.clock,
+            utc: show.utc,
+            link_header: show.link_header,
         }
     }
 
@@ -172,10 +213,11 @@ impl State {
     /// Those of `take`.
     pub(super) fn decode(
         &self,
-        block: Block,
+        events: Events,
         show: Show,
         mut take: impl FnMut(Entry<'_>) -> io::Result<()>,
     ) -> io::Result<Decoded> {
+        let Events { block, series } = events;
         let (offset, kind) = (block.offset, block.header.kind);
         let mut decoded = Decoded::default();
         let damaged = |decoded: &mut Decoded, problem| {
@@ -195,13 +237,8 @@ impl State {
             damaged(&mut decoded, BlockProblem::Probes);
             return Ok(decoded);
         };
-        let context = Context {
-            own_netns: session.own_netns,
-            symbols: &self.symbols,
-            clock: &self.clock,
-            utc: show.utc,
-            link_header: show.link_header,
-        };
+        let context = self.context(session, show);
+        let mut followers = Followers::new(series.as_ref());
         let (mut taken, mut bad, mut first) = (0, 0, None);
         let mut items = match Unpacker::new(items) {
             Ok(items) => items,
@@ -215,10 +252,12 @@ impl State {
                 Ok(None) => break,
                 Ok(Some(Item::Record(bytes))) => match session.probes.event(bytes, &context) {
                     Ok(event) => {
-                        take(Entry::Event(&event))?;
+                        let follow = followers.next(Some(event.record.header().time));
+                        take(Entry::Event(&event, follow))?;
                         decoded.events += 1;
                     }
                     Err(error) => {
+                        followers.next(None);
                         bad += 1;
                         first.get_or_insert(error);
                     }

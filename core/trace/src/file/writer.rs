@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use tracer_event::{ClockSample, Event, ProbeInfo, Probes, Session};
+use tracer_event::{ClockSample, Event, Follow, ProbeInfo, Probes, Session};
 
 use crate::{Account, Loss, Shortfall, Sink};
 
@@ -20,6 +20,7 @@ use super::meta::{Meta, Part};
 use super::notes::{AccountForm, ClockForm, End, Index, IndexEntry, ShortfallForm, SymbolForm};
 use super::pack::{PackedLoss, Packer};
 use super::schema;
+use super::series::SeriesPacker;
 use super::state::SYMBOLS;
 
 /// Packed bytes after which a block of events is written; about 3,000 records of `nft-dropmon`.
@@ -43,9 +44,14 @@ pub struct TraceSink<W: Write> {
     /// The checksum of the probes block, which events blocks refer to.
     probes_checksum: [u8; 4],
     packer: Packer,
+    series: SeriesPacker,
+    /// What the next event follows.
+    follow: Option<Follow>,
     /// The first event in the packer.
     first_time: Option<u64>,
     since: Option<Instant>,
+    /// Sessions that began after the first.
+    sessions: u64,
     seen: HashSet<u64>,
     symbols: Vec<SymbolForm>,
     index: Index,
@@ -71,8 +77,11 @@ impl<W: Write> TraceSink<W> {
             probes: Arc::default(),
             probes_checksum: [0; 4],
             packer: Packer::default(),
+            series: SeriesPacker::default(),
+            follow: None,
             first_time: None,
             since: None,
+            sessions: 0,
             seen: HashSet::new(),
             symbols: Vec::new(),
             index: Index::new(),
@@ -144,6 +153,9 @@ impl<W: Write> TraceSink<W> {
             let symbols = std::mem::take(&mut self.symbols);
             symbols.chunks(SYMBOLS_BLOCK).try_for_each(|some| self.put_json(Kind::Symbols, &some))?;
         }
+        if let Some(series) = self.series.take() {
+            self.put_json(Kind::Series, &series)?;
+        }
         if !self.packer.is_empty() {
             let offset = self.written + self.block.len() as u64;
             let events = self.events - u64::from(self.packer.events());
@@ -202,8 +214,14 @@ impl<W: Write> Sink for TraceSink<W> {
         } else {
             self.expect_begun()?;
             self.write_events()?;
+            self.sessions += 1;
         }
-        self.put_json(Kind::Session, &Meta::new(session, &self.part))?;
+        let mut part = self.part.clone();
+        if self.sessions > 0 {
+            // Another run, though it may be of the same tracer on the same machine: names and clocks begin anew.
+            part.run = format!("{}+{}", part.run, self.sessions);
+        }
+        self.put_json(Kind::Session, &Meta::new(session, &part))?;
         let payload = schema::write(&session.probes).map_err(io::Error::from);
         let payload = self.check(payload)?;
         self.put(Kind::Probes, &payload)?;
@@ -222,6 +240,11 @@ impl<W: Write> Sink for TraceSink<W> {
         self.write()
     }
 
+    fn follow(&mut self, follow: Follow) -> io::Result<()> {
+        self.follow = Some(follow);
+        Ok(())
+    }
+
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         self.expect_begun()?;
         let header = event.record.header();
@@ -230,6 +253,7 @@ impl<W: Write> Sink for TraceSink<W> {
         if self.check(packed)? {
             self.take_symbols(event);
         }
+        self.series.event(self.packer.events() - 1, header.time, self.follow.take());
         self.events += 1;
         if self.since.is_none() {
             self.since = Some(Instant::now());

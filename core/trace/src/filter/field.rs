@@ -5,10 +5,8 @@ use std::borrow::Cow;
 
 use tracer_dsl::Diagnostic;
 use tracer_dsl::filter::tree::{Comparison, Order};
-use tracer_dsl::filter::{Class, Filter, HeaderField, Operand};
+use tracer_dsl::filter::{Class, Filter, HeaderField, Operand, is_like};
 use tracer_event::{Event, Field, Session, Tag, Value};
-
-use super::glob::is_like;
 
 /// A comparison, checked.
 #[derive(Debug, Clone)]
@@ -63,7 +61,7 @@ impl FieldTest {
         match (operand, value) {
             (Operand::Number(wanted), value) => self.number(value) == Some(*wanted),
             (Operand::Text(wanted), value) => text(value) == Some(wanted),
-            (Operand::Bytes(wanted), Value::Bytes(bytes)) => wanted == bytes,
+            (Operand::Bytes(wanted), Value::Bytes(bytes)) => bytes.starts_with(wanted),
             // An IPv4 address may be a number, in host order by now.
             (Operand::Bytes(wanted), Value::Uint(number)) => <[u8; 4]>::try_from(&wanted[..])
                 .is_ok_and(|wanted| u64::from(u32::from_be_bytes(wanted)) == *number),

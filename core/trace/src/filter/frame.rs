@@ -4,7 +4,7 @@
 
 use tracer_dsl::Diagnostic;
 use tracer_dsl::filter::Filter;
-use tracer_dsl::filter::bytes::Test;
+use tracer_dsl::filter::bytes::{FRAME_MAX, Test};
 use tracer_event::packet::{Capture, ETHERNET, RAW};
 
 /// Bytes of an Ethernet header.
@@ -13,6 +13,9 @@ const HEADER: usize = 14;
 /// A filter that is about packets only.
 #[derive(Debug, Clone)]
 pub struct PacketFilter(Test);
+
+/// Reserved, so that no protocol has it.
+const UNKNOWN: u16 = 0xffff;
 
 impl PacketFilter {
     /// Compiles a filter.
@@ -76,6 +79,8 @@ impl<'a> Frame<'a> {
                 let ethertype = match (ethertype, bytes.first().map(|first| first >> 4)) {
                     (0, Some(4)) => 0x0800,
                     (0, Some(6)) => 0x86dd,
+                    // 0 would be a length, and LLC behind it.
+                    (0, _) => UNKNOWN,
                     (known, _) => known,
                 };
                 frame.push(&ethertype.to_be_bytes());
@@ -99,7 +104,7 @@ impl<'a> Frame<'a> {
 
     /// The number in network order of `size` bytes at `offset`.
     pub(super) fn number(&self, offset: usize, size: u8) -> Result<u32, Beyond> {
-        let end = offset.checked_add(usize::from(size)).ok_or(Beyond)?;
+        let end = offset.checked_add(usize::from(size)).filter(|end| *end <= FRAME_MAX).ok_or(Beyond)?;
         (offset..end).try_fold(0, |number, at| Ok(number << 8 | u32::from(self.byte(at)?)))
     }
 

@@ -8,7 +8,6 @@
 mod event;
 mod field;
 mod frame;
-mod glob;
 mod run;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Tests on bytes, run: what libpcap's programs do. They are asked from left to right and no further than needed, because one
 //! that reads beyond the data ends all.
 
-use tracer_dsl::filter::bytes::{Load, Number, Test};
+use tracer_dsl::filter::bytes::{CHAIN_AH, CHAIN_BYTES, CHAIN_MAX, CHAIN_OPTIONS, Load, Number, Test};
 use tracer_dsl::filter::tree::{Operator, Order};
 
 use super::frame::{Beyond, Frame};
@@ -30,6 +30,7 @@ impl Frame<'_> {
             Test::Compare { load, mask, order, value } => {
                 Ok(compare(self.read(*load, 0)? & mask, *order, *value))
             }
+            Test::Chain { network, six, protocol } => self.chain(*network, *six, *protocol),
             Test::Relation { left, order, right } => {
                 let left = self.value(left)?;
                 Ok(compare(left, *order, self.value(right)?))
@@ -45,6 +46,34 @@ impl Frame<'_> {
         }
         let index = usize::try_from(index).map_err(|_| Beyond)?;
         self.number(load.offset.checked_add(index).ok_or(Beyond)?, load.size)
+    }
+
+    /// Whether one of the headers behind IP's has the number. What is beyond the bounds is beyond the data.
+    fn chain(&self, network: usize, six: bool, protocol: u8) -> Result<bool, Beyond> {
+        let (mut next, mut at) = match six {
+            true => (self.number(network + 6, 1)?, 40),
+            false => {
+                let next = self.number(network + 9, 1)?;
+                (next, 4 * (self.number(network, 1)? & 0xf) as usize)
+            }
+        };
+        for headers in 0.. {
+            let options = six && CHAIN_OPTIONS.iter().any(|known| u32::from(*known) == next);
+            let authentication = next == u32::from(CHAIN_AH);
+            if next == u32::from(protocol) {
+                return Ok(true);
+            }
+            if !options && !authentication {
+                return Ok(false);
+            }
+            if headers == CHAIN_MAX || at + 2 > CHAIN_BYTES {
+                return Err(Beyond);
+            }
+            let length = self.number(network + at + 1, 1)? as usize;
+            next = self.number(network + at, 1)?;
+            at += if options { 8 * (length + 1) } else { 4 * (length + 2) };
+        }
+        Err(Beyond)
     }
 
     fn value(&self, number: &Number) -> Result<u32, Beyond> {

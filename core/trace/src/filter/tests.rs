@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracer_dsl::Diagnostics;
 use tracer_dsl::filter::Filter;
 use tracer_event::packet::{Capture, RAW, Tag};
-use tracer_event::{Probes, Session, sample};
+use tracer_event::{Field, Kind, Layout, ProbeInfo, Probes, Schema, Session, Show, sample};
 
 use super::{EventFilter, PacketFilter};
 
@@ -71,6 +71,39 @@ fn what_the_sample_event_is_not() {
     }
     // Only the part about packets is false.
     assert!(matches("nft.verdict == drop or ip[1000] = 0", &record));
+}
+
+#[test]
+fn plain_bytes_are_compared_with_as_many() {
+    let field = |name: &str, offset, len| Field {
+        name: name.into(),
+        offset,
+        kind: Kind::Bytes(len),
+        show: Show::Plain,
+    };
+    let fields = vec![field("magic", 0, 4), field("link", 4, 32)];
+    let layout = Layout::new(vec![Arc::new(Schema::new("x", 36, None, fields, None).unwrap())]).unwrap();
+    let mut section = vec![0xde, 0xad, 0xbe, 0xef, 2, 0x42, 0xac, 0x10, 0x2a, 1];
+    section.resize(36, 0);
+    let record = sample::Bytes::new(&layout).fixed(0, &section).finish();
+    let probe = ProbeInfo { layout: Arc::new(layout), ..sample::probe() };
+    let session = Session { probes: Arc::new(Probes::new(vec![probe])), ..Session::default() };
+    let event = session.probes.event(&record, &sample::CONTEXT).unwrap();
+    for (text, wanted) in [
+        ("x.magic == de:ad:be:ef", true),
+        ("x.magic in {00:00:00:00, de:ad:be:ef}", true),
+        ("x.magic == 222.173.190.239", true),
+        ("x.magic != de:ad:be:ef", false),
+        ("x.magic == de:ad:be:ee", false),
+        ("x.link == 02:42:ac:10:2a:01", true),
+        ("x.link == 02:42:ac:10:2a:02", false),
+    ] {
+        let filter = EventFilter::new(&text.parse().unwrap(), &session).unwrap();
+        assert_eq!(filter.matches(&event), wanted, "{text}");
+    }
+    for text in ["x.magic == de:ad", "x.magic > de:ad:be:ef", "x.magic == 5"] {
+        assert!(EventFilter::new(&text.parse().unwrap(), &session).is_err(), "{text}");
+    }
 }
 
 #[test]

@@ -15,7 +15,6 @@ pub(super) struct Columns {
     packets: Vec<Column>,
     devices: Vec<Column>,
     netns: Vec<Column>,
-    packet_ids: Vec<Column>,
 }
 
 /// A field of a section.
@@ -53,7 +52,6 @@ impl Columns {
             packets: shown(Show::Packet),
             devices: shown(Show::Device),
             netns: shown(Show::Netns),
-            packet_ids: shown(Show::PacketId),
         }
     }
 
@@ -81,11 +79,6 @@ impl Columns {
     /// The inode number of the network namespace.
     pub(super) fn netns(&self, event: &Event<'_>) -> Option<u64> {
         first(&self.netns, event, |_, value| number(&value))
-    }
-
-    /// The number that all events of one packet have in common.
-    pub(super) fn packet_id(&self, event: &Event<'_>) -> Option<u64> {
-        first(&self.packet_ids, event, |_, value| number(&value))
     }
 }
 

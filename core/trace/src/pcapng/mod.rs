@@ -160,8 +160,7 @@ impl<W: Write> PcapngSink<W> {
     fn packet(&mut self, event: &Event<'_>, packet: &Packet<'_>, link: u16) {
         let context = event.context;
         let columns = self.columns(event);
-        let (netns, device, packet_id) =
-            (columns.netns(event), columns.device(event), columns.packet_id(event));
+        let (netns, device) = (columns.netns(event), columns.device(event));
         let times = Times::of(context.clock);
         let time = times.of_event(context.clock, event.record.header().time);
         let key = Key { netns, link, device: device.as_deref().unwrap_or_default() };
@@ -190,7 +189,7 @@ impl<W: Write> PcapngSink<W> {
             block.text(block::COMMENT, losses.text());
             block.option(DROP_COUNT, losses.events().to_le_bytes());
         }
-        if let Some(id) = packet_id {
+        if let Some(id) = event.record.packet_id() {
             block.option(PACKET_ID, id.to_le_bytes());
         }
         numbers.long_json.add(block.json(&self.text, block::JSON_MAX));

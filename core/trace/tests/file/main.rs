@@ -12,3 +12,4 @@ mod fuzz;
 mod golden;
 mod rotation;
 mod roundtrip;
+mod sort;

@@ -44,7 +44,11 @@ fn shortfalls_stand_where_they_were_noticed() {
     let (back, damages) = read(&folder.file("t", &bytes)).unwrap();
     assert_eq!(damages, []);
     assert_eq!(back.of("shortfall").len(), 2);
-    assert!(back == memory);
+    // The second feed says the same of the clocks again, which is no news.
+    let told = |memory: &Memory| -> Vec<String> {
+        memory.0.iter().filter(|line| !line.starts_with("clock")).cloned().collect()
+    };
+    assert!(told(&back) == told(&memory));
     // The same line from both readers, and nothing in it that a terminal would take for its own.
     let trace = Trace::open(&folder.path("t")).unwrap();
     let (mut one, mut several) = (vec![], vec![]);

@@ -15,6 +15,9 @@ const RARP: u16 = 0x8035;
 const IP6: u16 = 0x86dd;
 const MPLS: u16 = 0x8847;
 const VLANS: [u16; 3] = [0x8100, 0x88a8, 0x9100];
+const SESSION: u16 = 0x8864;
+/// The greatest length of a frame: what stands in an EtherType's place up to it is no EtherType.
+const LENGTH_MAX: u32 = 1500;
 
 const SCTP: u8 = 132;
 const TCP: u8 = 6;
@@ -32,13 +35,17 @@ pub(in crate::filter) struct State<'a> {
     payload: usize,
     /// Labels before it.
     labels: usize,
+    /// Where the link header begins, in the frame or in a session.
+    link: usize,
+    /// Whether what is asked is in a PPPoE session, where PPP's numbers stand for EtherTypes.
+    session: bool,
 }
 
 type Compiled<T> = Result<T, Box<Diagnostic>>;
 
 impl<'a> State<'a> {
     pub(in crate::filter) fn new(filter: &'a Filter) -> State<'a> {
-        State { filter, kind: 12, payload: 14, labels: 0 }
+        State { filter, kind: 12, payload: 14, labels: 0, link: 0, session: false }
     }
 
     /// A whole sub-expression.
@@ -95,6 +102,9 @@ impl<'a> State<'a> {
                 }
                 Ok(Test::All(all))
             })?,
+            Primitive::Mac { .. } | Primitive::Broadcast | Primitive::Multicast(None) if self.session => {
+                return Err(self.refused_in_session("an Ethernet address", span));
+            }
             Primitive::Mac { direction, address } => {
                 both_ways(*direction, 6, 0, |offset| Ok(mac(offset, *address)))?
             }
@@ -116,6 +126,8 @@ impl<'a> State<'a> {
                 Test::Any(vec![ip6, self.ports(IP, &protocols, *direction, (*from, *to), span)?])
             }
             Primitive::EtherType(kind) => self.ethertype(*kind, span)?,
+            Primitive::Chain { network, number } => self.chain(*network, *number, span)?,
+            Primitive::Session(number) => self.session(*number, span)?,
             Primitive::Transport { network, number } => self.transport(*network, *number, span)?,
             Primitive::Vlan(number) => self.vlan(*number, span)?,
             Primitive::Mpls(label) => self.mpls(*label, span)?,
@@ -200,9 +212,39 @@ impl<'a> State<'a> {
         Test::Compare { load: self.payload(6, 2), mask: 0x1fff, order: Order::Equal, value: 0 }
     }
 
+    /// The number in one of the headers behind IP's.
+    fn chain(&self, network: Option<Protocol>, number: u8, span: &Range<usize>) -> Compiled<Test> {
+        let of = |kind, six| {
+            let chain = Test::Chain { network: self.payload, six, protocol: number };
+            Ok(Test::All(vec![self.ethertype(kind, span)?, chain]))
+        };
+        match network {
+            Some(Protocol::Ip) => of(IP, false),
+            Some(_) => of(IP6, true),
+            None => Ok(Test::Any(vec![of(IP, false)?, of(IP6, true)?])),
+        }
+    }
+
+    fn session(&mut self, number: Option<u16>, span: &Range<usize>) -> Compiled<Test> {
+        let mut all = vec![self.ethertype(SESSION, span)?];
+        if let Some(number) = number {
+            let load = self.payload(0, 4);
+            all.push(Test::Compare { load, mask: 0xffff, order: Order::Equal, value: number.into() });
+        }
+        // Version, type, code, session and length are 6 bytes; PPP's number has 2.
+        self.link = self.payload + 6;
+        self.kind = self.link;
+        self.payload = self.link + 2;
+        self.session = true;
+        Ok(Test::All(all))
+    }
+
     fn vlan(&mut self, number: Option<u16>, span: &Range<usize>) -> Compiled<Test> {
         if self.labels > 0 {
             return Err(self.refused("a VLAN tag behind an MPLS label", span));
+        }
+        if self.session {
+            return Err(self.refused_in_session("a VLAN tag", span));
         }
         let mut any = Vec::new();
         for kind in VLANS {
@@ -240,12 +282,7 @@ impl<'a> State<'a> {
 
     fn ethertype(&self, kind: u16, span: &Range<usize>) -> Compiled<Test> {
         if self.labels == 0 {
-            return Ok(Test::Compare {
-                load: at(self.kind, 2),
-                mask: u32::MAX,
-                order: Order::Equal,
-                value: kind.into(),
-            });
+            return Ok(if self.session { self.kind_is(in_session(kind)) } else { self.kind_in_frame(kind) });
         }
         // A label names no protocol: the version in the header does.
         let version = match kind {
@@ -256,6 +293,42 @@ impl<'a> State<'a> {
         let load = self.payload(0, 1);
         let version = Test::Compare { load, mask: 0xf0, order: Order::Equal, value: version };
         Ok(Test::All(vec![self.last_label(1), version]))
+    }
+
+    fn kind_is(&self, kind: u16) -> Test {
+        let load = at(self.kind, 2);
+        Test::Compare { load, mask: u32::MAX, order: Order::Equal, value: kind.into() }
+    }
+
+    /// The EtherType, or what names the protocol in frames that have a length in its place: LLC's service access point,
+    /// and SNAP's EtherType behind that.
+    fn kind_in_frame(&self, kind: u16) -> Test {
+        let short = || {
+            let load = at(self.kind, 2);
+            Test::Compare { load, mask: u32::MAX, order: Order::LessOrEqual, value: LENGTH_MAX }
+        };
+        let snap = |organization: u8, rest: u32| {
+            let (protocol, start) =
+                (self.equal(4, 4, rest), self.equal(0, 4, 0xaaaa_0300 | u32::from(organization)));
+            Test::Any(vec![self.kind_is(kind), Test::All(vec![short(), protocol, start])])
+        };
+        match kind {
+            // OSI, IP and NetBEUI have the same number for both sides.
+            0xfe | 0x06 | 0xf0 => {
+                Test::All(vec![short(), self.equal(0, 2, u32::from(kind) << 8 | u32::from(kind))])
+            }
+            0..=1500 => Test::All(vec![short(), self.equal(0, 1, kind.into())]),
+            // AppleTalk has an organization of its own, 08 00 07.
+            0x809b => snap(0x08, 0x0007_809b),
+            0x80f3 => snap(0, 0x80f3),
+            _ => self.kind_is(kind),
+        }
+    }
+
+    fn refused_in_session(&self, what: &str, span: &Range<usize>) -> Box<Diagnostic> {
+        let found = Diagnostic::error(format!("{what} in a PPPoE session cannot be asked"));
+        let found = found.at(self.filter.at(span.clone())).because("PPP has none");
+        found.hint("what stands behind `pppoes` in the text is asked in the session: put it before").into()
     }
 
     fn refused(&self, what: &str, span: &Range<usize>) -> Box<Diagnostic> {
@@ -280,7 +353,7 @@ impl<'a> State<'a> {
                 let mut inner = Vec::new();
                 let index = Box::new(self.number(offset, &mut inner, span)?);
                 let load = match protocol {
-                    Protocol::Ether => at(0, *size),
+                    Protocol::Ether => at(self.link, *size),
                     Protocol::Ip | Protocol::Ip6 | Protocol::Arp | Protocol::Rarp => {
                         inner.push(self.protocol(*protocol, span)?);
                         self.payload(0, *size)
@@ -314,6 +387,22 @@ impl<'a> State<'a> {
 
     fn behind_ipv4(&self, offset: usize, size: u8) -> Load {
         Load { behind_ipv4: Some(self.payload), ..self.payload(offset, size) }
+    }
+}
+
+/// PPP's number of what has an EtherType; others stand for themselves, as in libpcap.
+fn in_session(kind: u16) -> u16 {
+    match kind {
+        IP => 0x0021,
+        IP6 => 0x0057,
+        MPLS => 0x0281,
+        // DECnet, AppleTalk, XNS, OSI, spanning tree.
+        0x6003 => 0x0027,
+        0x809b => 0x0029,
+        0x0600 => 0x0025,
+        0x00fe => 0x0023,
+        0x0042 => 0x0031,
+        other => other,
     }
 }
 

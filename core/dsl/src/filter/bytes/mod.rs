@@ -11,6 +11,22 @@ pub(super) use lower::State;
 
 use super::tree::{Operator, Order};
 
+/// Bytes of a frame that a filter can look at: those behind them are beyond the data, however many were captured. A program
+/// in the kernel has no room for more.
+pub const FRAME_MAX: usize = 4096;
+
+/// Headers behind that of IP that [`Test::Chain`] goes through, and how far behind its begin they may begin, in bytes. A chain
+/// that goes on is as if it went beyond the data.
+pub const CHAIN_MAX: usize = 8;
+/// See [`CHAIN_MAX`].
+pub const CHAIN_BYTES: usize = 512;
+
+/// Headers of IPv6 that [`Test::Chain`] goes through: hop-by-hop options, destination options, routing, fragment. Their
+/// lengths count 8 bytes, but for the first ones.
+pub const CHAIN_OPTIONS: [u8; 4] = [0, 60, 43, 44];
+/// The authentication header; its length counts 4 bytes, but for the first two ones.
+pub const CHAIN_AH: u8 = 51;
+
 /// What is asked of a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Test {
@@ -30,6 +46,17 @@ pub enum Test {
         order: Order,
         /// What it is compared with.
         value: u32,
+    },
+    /// One of the headers behind an IP header has this number, which the one before it tells. With IPv6 it goes through
+    /// hop-by-hop and destination options, routing, fragment and authentication headers, with IPv4 through the latter only;
+    /// two bytes of each are read, the next one's number and the length.
+    Chain {
+        /// Where the IP header begins, in bytes from the start of the frame.
+        network: usize,
+        /// Whether that is IPv6.
+        six: bool,
+        /// The number.
+        protocol: u8,
     },
     /// Two numbers, the left one computed first.
     Relation {

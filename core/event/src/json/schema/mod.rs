@@ -81,9 +81,15 @@ fn event(sections: &BTreeMap<String, Vec<Value>>) -> Value {
         .with("comm", text("The task's name."))
         .with("pid", number(4, "What user space calls the thread id."))
         .with("tgid", number(4, "What user space calls the process id."));
+    let follows =
+        Object::new().with("since", number(8, "Nanoseconds since the packet's first event.")).maybe(
+            "lost",
+            number(8, "Events, of any packet, that were lost since this packet's event before this."),
+        );
     let mut event = line("event")
         .with("time", time())
         .maybe("utc", utc())
+        .maybe("follows", follows.value())
         .with("probe", reference("probe"))
         .with("cpu", unsigned(2))
         .with("task", task.value())

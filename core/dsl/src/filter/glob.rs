@@ -1,8 +1,8 @@
 //! Patterns of `=~`: `*` stands for any characters, `?` for one, all else for itself. Two indices and a way back suffice,
-//! so no pattern takes more than the product of both lengths.
+//! so no pattern takes more than the product of both lengths. What BPF makes of a pattern is in `tracer-compose`.
 
-/// Whether all of `text` is like `pattern`.
-pub(super) fn is_like(text: &str, pattern: &str) -> bool {
+/// Whether all of `text` is like `pattern`; characters count, not bytes.
+pub fn is_like(text: &str, pattern: &str) -> bool {
     let (text, pattern): (Vec<char>, Vec<char>) = (text.chars().collect(), pattern.chars().collect());
     let (mut t, mut p) = (0, 0);
     let mut back: Option<(usize, usize)> = None;

@@ -38,7 +38,7 @@ impl Draw<'_> {
     }
 
     fn primitive(&mut self) -> String {
-        match self.n.below(18) {
+        match self.n.below(20) {
             0 | 1 => self
                 .n
                 .pick(&[
@@ -61,6 +61,15 @@ impl Draw<'_> {
                     "ip multicast",
                     "ip6 multicast",
                     "ether multicast",
+                    "igrp",
+                    "carp",
+                    "stp",
+                    "iso",
+                    "netbeui",
+                    "aarp",
+                    "atalk",
+                    "decnet",
+                    "pppoed",
                 ])
                 .to_owned(),
             2 | 3 => {
@@ -110,9 +119,10 @@ impl Draw<'_> {
                 format!("{}proto {number}", self.n.pick(&["", "ip ", "ip6 "]))
             }
             8 => {
-                let kind = self
-                    .n
-                    .pick(&["0x0800", "0x86dd", "0x0806", "0x8100", "0x8847", "0x88b5", "\\ip", "\\arp"]);
+                let kind = self.n.pick(&[
+                    "0x0800", "0x86dd", "0x0806", "0x8100", "0x8847", "0x88b5", "\\ip", "\\arp", "0x42", "6",
+                    "0xf0", "100", "\\stp", "\\aarp", "\\lat", "0x21",
+                ]);
                 format!("ether proto {kind}")
             }
             9 => {
@@ -130,6 +140,14 @@ impl Draw<'_> {
                 0 => "mpls".to_owned(),
                 _ => format!("mpls {}", self.word(14) >> 12),
             },
+            18 => match self.n.below(3) {
+                0 => "pppoes".to_owned(),
+                _ => format!("pppoes {}", self.half(16)),
+            },
+            19 => {
+                let number = self.n.pick(&[6, 17, 58, 132, 47, 50, 51, 0, 44, 60, 43, 59, 253]);
+                format!("{}protochain {number}", self.n.pick(&["", "ip ", "ip6 "]))
+            }
             12 => format!("{} {}", self.n.pick(&["less", "greater"]), self.n.below(200)),
             13 => format!(
                 "tcp[tcpflags] & ({}) != 0",
