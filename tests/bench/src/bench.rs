@@ -23,8 +23,8 @@ use crate::{
 };
 
 /// Packets of a turn, and turns of a measurement.
-pub(crate) const PACKETS: u64 = 1000;
-pub(crate) const TURNS: usize = 7;
+const PACKETS: u64 = 1000;
+const TURNS: usize = 7;
 /// Bytes of a record of the profile `nft-dropmon` with this traffic.
 const RECORD: u32 = 512;
 

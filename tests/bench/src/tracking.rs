@@ -8,11 +8,16 @@ use anyhow::{Context as _, Result, ensure};
 use tracer_kernel::prog::enable_statistics;
 
 use crate::{
-    bench::{Counters, PACKETS, TURNS, settle},
+    bench::{Counters, settle},
     table::{self, median, us},
     traced::Tracer,
     traffic::To,
 };
+
+/// Packets of a turn, as many before them that do not count (a fresh program is slow at first, in an emulation above all), and
+/// turns.
+const PACKETS: u64 = 4000;
+const TURNS: usize = 3;
 
 /// Rows: title, tracer's arguments, and the packets.
 const ROWS: [(&str, Option<&str>, To); 6] = [
@@ -67,7 +72,7 @@ fn turn(words: Option<&str>, to: To) -> Result<[f64; 4]> {
         }
         Ok(all)
     };
-    to.packets(PACKETS / 10)?;
+    to.packets(PACKETS)?;
     let before = counts()?;
     let since = Instant::now();
     to.packets(PACKETS)?;
