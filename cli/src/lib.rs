@@ -28,6 +28,8 @@ mod look;
 mod manual;
 mod output;
 mod pager;
+#[cfg(target_os = "linux")]
+mod plugin;
 mod profile;
 mod progress;
 mod settings;

@@ -18,6 +18,7 @@ mod driver;
 mod error;
 pub mod filter;
 mod fragment;
+mod helpers;
 mod hook;
 mod image;
 mod kernel_enum;
@@ -29,9 +30,12 @@ mod shape;
 
 pub use arguments::{ArgType, Argument, Arguments, Origin};
 pub use aya_obj::btf::BtfFeatures;
-pub use catalog::{Catalog, CatalogError, option_name};
+pub use catalog::{Catalog, CatalogError, Taken, option_name};
 pub use error::{ComposeError, FragmentError};
-pub use fragment::{Accessor, Build, Follow, Fragment, From, Reader, Want, Wants};
+pub use fragment::{
+    ABI, ARGUMENTS_MAX, Accessor, Build, Follow, Fragment, From, Reader, SECTION_MAX, Want, Wants,
+};
+pub use helpers::allowed_helpers;
 pub use hook::{Exception, Hook, HookKind, HookPlace, HookShape, ManifestHook, ManifestLoss};
 pub use image::{Blame, Image, ImageMap, compose, compose_hook};
 pub use kernel_enum::{KernelEnumField, KernelEnums};
