@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alone;
 mod arguments;
 mod catalog;
 mod driver;
@@ -28,6 +29,7 @@ mod registry;
 mod schema;
 mod shape;
 
+pub use alone::{AloneShape, Judged};
 pub use arguments::{ArgType, Argument, Arguments, Origin};
 pub use aya_obj::btf::BtfFeatures;
 pub use catalog::{Catalog, CatalogError, Taken, option_name};
@@ -37,7 +39,7 @@ pub use fragment::{
 };
 pub use helpers::allowed_helpers;
 pub use hook::{Exception, Hook, HookKind, HookPlace, HookShape, ManifestHook, ManifestLoss};
-pub use image::{Blame, Image, ImageMap, compose, compose_hook};
+pub use image::{Blame, Image, ImageMap, compose, compose_alone, compose_hook};
 pub use kernel_enum::{KernelEnumField, KernelEnums};
 pub use link::{Func, Linked, MapSpec, Target, btf_section, kernel_types};
 pub use manifest::{

@@ -1,6 +1,7 @@
 //! From a plan to programs in the kernel: compose, load, attach. A probe is tried by the ways of its
 //! ladder until one is taken; what was refused is kept, for the message that says why.
 
+pub(crate) mod alone;
 mod explain;
 mod group;
 mod hooks;
@@ -103,6 +104,8 @@ pub(crate) struct Loader<'a> {
     rings: &'a Map,
     /// Addresses of functions that are attached by them.
     functions: HashMap<String, u64>,
+    /// What the verifier said of plugins' functions alone, with direct loads: by collector, way of attaching and function.
+    alone: HashMap<(usize, Attach, String), Result<(), String>>,
     /// Why the last probe that was left out was refused.
     left_out: Option<Error>,
     done: Outcome,
@@ -153,6 +156,7 @@ impl<'a> Loader<'a> {
             maps,
             rings,
             functions: HashMap::new(),
+            alone: HashMap::new(),
             left_out: None,
             done,
         })
