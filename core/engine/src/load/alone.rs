@@ -10,7 +10,7 @@ use tracer_compose::{
     AloneShape, Attach, Build, Catalog, Fragment, From, Image, ImageMap, Linked, Target, compose_alone,
     kernel_types,
 };
-use tracer_kernel::{Map, MapSpec, ProgramKind, Symbols, map};
+use tracer_kernel::{Map, MapSpec, Program, ProgramKind, Symbols, map};
 
 use super::{
     Loader, Part,
@@ -36,7 +36,7 @@ pub(crate) fn constants(fragment: &Fragment, request: Option<&Request>) -> Const
 pub(crate) fn refused(
     catalog: &Catalog,
     request: &Request,
-    types: &Types,
+    types: &mut Types,
     symbols: &Symbols,
 ) -> Result<BTreeMap<String, String>, Error> {
     let mut refused = BTreeMap::new();
@@ -56,11 +56,22 @@ pub(crate) fn refused(
 pub(crate) fn verify(
     fragment: &Fragment,
     constants: &Constants,
-    types: &Types,
+    types: &mut Types,
     symbols: &Symbols,
 ) -> Result<(), Refusal> {
+    programs(fragment, constants, types, symbols).map(drop)
+}
+
+/// The same; gives the programs, each with its function and the memory that this has.
+pub(crate) fn programs(
+    fragment: &Fragment,
+    constants: &Constants,
+    types: &mut Types,
+    symbols: &Symbols,
+) -> Result<Vec<(String, Option<u32>, Program)>, Refusal> {
     let way = |error: &dyn std::fmt::Display| Refusal::Way(error.to_string());
     let linked = linked(fragment, Build::Probe, types)?;
+    let mut programs = Vec::new();
     for judged in fragment.judged(|option| Some(u32::try_from(*constants.get(option)?).unwrap_or(u32::MAX))) {
         let image = compose_alone(&AloneShape {
             attach: Attach::RawTracepoint,
@@ -72,21 +83,24 @@ pub(crate) fn verify(
             constants: constants.clone(),
             symbols: addresses(fragment, symbols),
         });
-        load(&Point::Kind(ProgramKind::RawTracepoint), &image.map_err(|e| way(&e))?)?;
+        let program = load(&Point::Kind(ProgramKind::RawTracepoint), &image.map_err(|e| way(&e))?)?;
+        programs.push((judged.function.to_owned(), judged.memory, program));
     }
-    Ok(())
+    Ok(programs)
 }
 
 /// One build of a fragment, by the types of this kernel.
-pub(crate) fn linked(fragment: &Fragment, build: Build, types: &Types) -> Result<Linked, Refusal> {
+pub(crate) fn linked(fragment: &Fragment, build: Build, types: &mut Types) -> Result<Linked, Refusal> {
+    let names = kernel_types(fragment);
+    types.see(names.iter().map(|(kind, name)| (*kind, name.as_str())));
     let way = |error: &dyn std::fmt::Display| Refusal::Way(error.to_string());
-    let slice = types.slice(kernel_types(fragment).into_iter().collect::<BTreeSet<_>>()).map_err(|e| way(&e))?;
+    let slice = types.slice(names.into_iter().collect::<BTreeSet<_>>()).map_err(|e| way(&e))?;
     let target = Target::new(&slice, tracer_kernel::features::btf()).map_err(|e| way(&e))?;
     Linked::new(fragment, build, &target).map_err(|e| way(&e))
 }
 
 /// The addresses of the kernel symbols that a fragment asks for.
-fn addresses(fragment: &Fragment, symbols: &Symbols) -> BTreeMap<String, u64> {
+pub(crate) fn addresses(fragment: &Fragment, symbols: &Symbols) -> BTreeMap<String, u64> {
     let wants = fragment.judged(|_| None).into_iter().flat_map(|judged| &judged.wants.members);
     let names = wants.filter_map(|want| match &want.from {
         From::Symbol(name) => Some(name.clone()),
@@ -129,7 +143,7 @@ impl Loader<'_> {
                     let verdict = match composed.and_then(|image| load(point, &image)) {
                         Err(Refusal::Fatal(error)) => return Err(Refusal::Fatal(error)),
                         Err(Refusal::Way(reason) | Refusal::Place(reason)) => Err(reason),
-                        Ok(()) => Ok(()),
+                        Ok(_) => Ok(()),
                     };
                     self.alone.insert(key.clone(), verdict);
                 }
@@ -142,8 +156,8 @@ impl Loader<'_> {
     }
 }
 
-/// Loads an image with maps that are nobody else's, and lets it go again.
-pub(super) fn load(point: &Point<'_>, image: &Image) -> Result<(), Refusal> {
+/// Loads an image with maps that are nobody else's.
+pub(crate) fn load(point: &Point<'_>, image: &Image) -> Result<Program, Refusal> {
     let mut maps: Vec<Option<Map>> = Vec::new();
     for map in &image.maps {
         maps.push(match map {
@@ -159,7 +173,7 @@ pub(super) fn load(point: &Point<'_>, image: &Image) -> Result<(), Refusal> {
         });
     }
     let descriptor = |index: usize| maps.get(index)?.as_ref().map(|map| map.fd().as_raw_fd());
-    load_image(point, image, &descriptor).map(drop)
+    load_image(point, image, &descriptor)
 }
 
 /// `BPF_MAP_TYPE_PERCPU_ARRAY`: include/uapi/linux/bpf.h.

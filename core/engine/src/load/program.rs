@@ -11,7 +11,7 @@ use super::{Loaded, Loader, Part, explain::explain};
 use crate::{error::Error, plan::PlannedProbe, request::Way, types::Place};
 
 /// Why something is not attached.
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// This way of attaching does not work; another may.
     Way(String),
     /// It works, but not at this place, or at one of these.
@@ -21,7 +21,7 @@ pub(super) enum Refusal {
 }
 
 /// Where a program is to run, as far as the verifier asks.
-pub(super) enum Point<'p> {
+pub(crate) enum Point<'p> {
     /// At any place of a kind.
     Kind(ProgramKind<'p>),
     /// At this place, by its types.
