@@ -10,7 +10,7 @@ use crate::trust::{OpenError, Opened, Trust};
 pub(crate) const MANIFEST: &str = "collector.toml";
 /// Manifests are some KiB, objects some hundred.
 const MANIFEST_MAX: u64 = 256 << 10;
-const OBJECT_MAX: u64 = 16 << 20;
+pub(crate) const OBJECT_MAX: u64 = 16 << 20;
 
 /// Why a folder is no collector.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,9 @@ pub enum FolderError {
     /// No object.
     #[error("it has no {0}: compile it (`make`, in a folder that `tracer plugin new` made)")]
     NoObject(String),
+    /// Two builds that are not of one source.
+    #[error("{0}.direct.bpf.o does not declare the same as {0}.bpf.o: {1}; compile both from one source")]
+    Differs(String, String),
     /// What is in the files.
     #[error(transparent)]
     Fragment(#[from] FragmentError),
@@ -53,5 +56,11 @@ pub fn read(path: &Path, trust: &Trust) -> Result<Fragment, FolderError> {
         Err(error) if error.is_absence() => None,
         read => Some(read?),
     };
-    Ok(Fragment::parse(&manifest, &probe, direct.as_deref())?.found_in(path.to_owned()))
+    let fragment = Fragment::parse(&manifest, &probe, direct.as_deref())?;
+    if let Some(direct) = &direct {
+        let declared = Fragment::parse(&manifest, direct, None).map_err(|error| error.to_string());
+        let same = declared.and_then(|other| fragment.declares_same(&other));
+        same.map_err(|why| FolderError::Differs(name, why))?;
+    }
+    Ok(fragment.found_in(path.to_owned()))
 }

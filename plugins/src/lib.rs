@@ -13,6 +13,7 @@
 mod folder;
 mod search;
 pub mod skeleton;
+pub mod suite;
 mod trust;
 
 pub use folder::{FolderError, read};

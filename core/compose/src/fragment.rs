@@ -223,6 +223,31 @@ impl Fragment {
         self
     }
 
+    /// Whether another build declares the same: of the two, either may run at a probe.
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn declares_same(&self, other: &Self) -> Result<(), String> {
+        let readers = |fragment: &Self| -> Vec<(String, Wants, Schema)> {
+            let all = fragment.readers.iter();
+            all.map(|r| (r.function.clone(), r.wants.clone(), (*r.schema).clone())).collect()
+        };
+        if readers(self) != readers(other) {
+            return Err("its readers or their sections are others".to_owned());
+        }
+        if self.accessors != other.accessors {
+            return Err("its accessors are others".to_owned());
+        }
+        if self.hooks != other.hooks || self.follow != other.follow {
+            return Err("its hooks are others".to_owned());
+        }
+        let sorted = |fragment: &Self| fragment.maps.iter().cloned().collect::<std::collections::BTreeSet<_>>();
+        if sorted(self) != sorted(other) {
+            return Err("its maps are others".to_owned());
+        }
+        Ok(())
+    }
+
     /// Whether it was found in a folder, and so is to be shown to the verifier alone before it is used.
     pub fn is_plugin(&self) -> bool {
         self.folder.is_some()
