@@ -39,6 +39,7 @@ mod stored;
 use std::process::ExitCode;
 
 pub use exit::Exit;
+pub use tracer_compose::collector;
 use tracer_collectors as _;
 
 /// Runs tracer with the process's arguments; the exit code is one of [`Exit`].

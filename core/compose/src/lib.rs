@@ -46,6 +46,8 @@ pub use manifest::{
     Guard as ManifestGuard, Manifest, ManifestError, ManifestOption, Need, PlaceName, SectionText,
 };
 pub use registry::Embedded;
+#[doc(hidden)]
+pub use registry::inventory;
 pub use shape::{
     Attach, BoundReader, CALLS, COUNTERS, Guard, MapRef, ReturnValue, Role, STACK_BYTES, Shape, counter,
 };

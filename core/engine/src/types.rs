@@ -246,8 +246,7 @@ impl Types {
         Ok(found.into_iter().collect())
     }
 
-    /// The places of a kind in the kernel itself whose parameters, by their types, satisfy a condition; in the order of the
-    /// names, so many at most.
+    /// The places of a kind in the kernel itself whose parameters, by their types, satisfy a condition; so many at most.
     pub(crate) fn offering(
         &self,
         kind: PlaceKind,
@@ -255,13 +254,20 @@ impl Types {
         most: usize,
         wanted: &dyn Fn(&Arguments) -> bool,
     ) -> Vec<(String, Place, Arguments)> {
-        let mut found = BTreeMap::new();
-        collect(kind, None, &self.vmlinux, &|name| !is_machinery(name), &mut found);
-        let offers = found.into_iter().map(|(name, place)| {
-            let arguments = Arguments::of_function(&place.btf, place.prototype, place.skip, derive);
-            (name, place, arguments)
+        let types = self.vmlinux.own_ids().filter_map(|id| self.vmlinux.ty(id).ok());
+        let named = types.filter(|ty| ty.kind() == kind.kind()).filter_map(|ty| {
+            let name = match kind {
+                PlaceKind::Function => ty.name(),
+                PlaceKind::Tracepoint => ty.name().strip_prefix(TRACEPOINT)?,
+            };
+            (!is_machinery(name)).then(|| (name.to_owned(), ty.id()))
         });
-        offers.filter(|(.., arguments)| wanted(arguments)).take(most).collect()
+        let offers = named.filter_map(|(name, id)| {
+            let place = Place::of(kind, None, false, &self.vmlinux, id)?;
+            let arguments = Arguments::of_function(&place.btf, place.prototype, place.skip, derive);
+            wanted(&arguments).then_some((name, place, arguments))
+        });
+        offers.take(most).collect()
     }
 
     /// The enumerators of these enums, as far as the kernel or a loaded module has them. The kernel is asked first: newer
