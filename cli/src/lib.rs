@@ -39,8 +39,8 @@ mod stored;
 use std::process::ExitCode;
 
 pub use exit::Exit;
-pub use tracer_compose::collector;
 use tracer_collectors as _;
+pub use tracer_compose::collector;
 
 /// Runs tracer with the process's arguments; the exit code is one of [`Exit`].
 pub fn main() -> ExitCode {

@@ -59,7 +59,8 @@ pub(crate) fn command(table: &OptionTable) -> Command {
     let path = |name: &'static str, value: &'static str| {
         Arg::new(name).value_name(value).value_parser(value_parser!(PathBuf))
     };
-    let write = path("write", "DIR").long("write").help("Write the headers into this folder, and print its name");
+    let write =
+        path("write", "DIR").long("write").help("Write the headers into this folder, and print its name");
     Command::new("plugin")
         .about("List, check and begin plugins: collectors in folders")
         .subcommand_required(true)
@@ -116,7 +117,8 @@ pub(crate) fn run(asked: &Asked, known: &Known) -> Exit {
             match skeleton::installed(&folders) {
                 Some(folder) => printed(&format!("{}\n", folder.display())),
                 None => {
-                    let folders: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+                    let folders: Vec<String> =
+                        folders.iter().map(|folder| folder.display().to_string()).collect();
                     let text = format!(
                         "error: the headers of this version are not installed (looked in {})\n  = help: they are with \
                          tracer: `tracer plugin include-dir --write DIR` writes them",

@@ -18,4 +18,4 @@ mod trust;
 
 pub use folder::{FolderError, read};
 pub use search::{Found, From, Places, Refused, find};
-pub use trust::{Distrust, Opened, OpenError, Trust};
+pub use trust::{Distrust, OpenError, Opened, Trust};

@@ -79,7 +79,9 @@ pub fn include_dirs(program: Option<&Path>) -> Vec<PathBuf> {
 
 /// The first of these folders with the headers of this very version.
 pub fn installed(folders: &[PathBuf]) -> Option<&PathBuf> {
-    let same = |folder: &Path, path: &str, text: &str| fs::read(folder.join(path)).is_ok_and(|is| is == text.as_bytes());
+    let same = |folder: &Path, path: &str, text: &str| {
+        fs::read(folder.join(path)).is_ok_and(|is| is == text.as_bytes())
+    };
     folders.iter().find(|folder| HEADERS.iter().all(|(path, text)| same(folder, path, text)))
 }
 
@@ -108,7 +110,10 @@ mod tests {
         let source = fs::read_to_string(folder.join("mine.bpf.c")).unwrap();
         assert!(source.contains("READER(mine,") && !source.contains(NAME));
         assert!(fs::read_to_string(folder.join("collector.toml")).unwrap().contains("name = \"mine\""));
-        assert_eq!(installed(&[dir.path().to_owned(), folder.join("include")]), Some(&folder.join("include")));
+        assert_eq!(
+            installed(&[dir.path().to_owned(), folder.join("include")]),
+            Some(&folder.join("include"))
+        );
         assert!(matches!(make(&folder), Err(SkeletonError::There(_))));
         for name in ["Mine", "my-own", "9x", ".."] {
             assert!(matches!(make(&dir.path().join(name)), Err(SkeletonError::Name(_))), "{name}");

@@ -19,7 +19,10 @@ pub const CHECKS: [(&str, &str); 22] = [
     ("folder-trust", "the folder is root's, or yours, and nobody else may write to it"),
     ("file-trust", "so are all files in it"),
     ("files", "there are collector.toml and NAME.bpf.o, of sizes that make sense"),
-    ("manifest", "collector.toml is TOML with the keys that there are, of the right types, in a version that is known"),
+    (
+        "manifest",
+        "collector.toml is TOML with the keys that there are, of the right types, in a version that is known",
+    ),
     ("names", "names are C identifiers"),
     ("about", "the collector, and each option, says in a line what it is"),
     ("architecture", "the object is ELF for little-endian BPF"),
@@ -29,12 +32,21 @@ pub const CHECKS: [(&str, &str); 22] = [
     ("self-contained", "the object needs no other object, and has no global data"),
     ("helpers", "only helpers are called that read, or keep the collector's maps"),
     ("signatures", "readers, accessors and hooks take what the ABI says"),
-    ("arguments", "each reader can be left out: it wants some argument, so it is not run where there is none"),
+    (
+        "arguments",
+        "each reader can be left out: it wants some argument, so it is not run where there is none",
+    ),
     ("schema", "sections have fields that can be stored, shown and filtered"),
     ("sizes", "sections, arguments and maps' names fit"),
     ("templates", "each section has a text, and shows whatever bytes it may hold"),
-    ("options", "options are what the manifest says: a selection of a field's values, or a number within bounds"),
-    ("manifest-matches-object", "what the manifest names is in the object, and the object's hooks are in the manifest"),
+    (
+        "options",
+        "options are what the manifest says: a selection of a field's values, or a number within bounds",
+    ),
+    (
+        "manifest-matches-object",
+        "what the manifest names is in the object, and the object's hooks are in the manifest",
+    ),
     ("direct-build", "the build with direct loads declares the same as the one with probe reads"),
     ("unique", "no name of it is taken: collector, sections, options, maps"),
     ("hostile-objects", "the object cut or changed anywhere is refused or read, and never ends tracer"),
@@ -116,7 +128,10 @@ impl Suite {
         let distrusted = folder.names().and_then(|names| {
             let judged = names.iter().filter(|name| name.ends_with(".o") || *name == MANIFEST);
             let distrusted = judged.filter_map(|name| folder.read(name, folder::OBJECT_MAX, trust).err());
-            Ok(distrusted.filter(|error| matches!(error, OpenError::Distrust(_))).map(|e| e.to_string()).next())
+            Ok(distrusted
+                .filter(|error| matches!(error, OpenError::Distrust(_)))
+                .map(|e| e.to_string())
+                .next())
         });
         let result = match distrusted {
             Ok(None) => Ok(String::new()),
@@ -129,7 +144,11 @@ impl Suite {
     /// The collector could not be read: the check that it fails, and nothing of those that need it.
     fn failed(&mut self, error: &FolderError) {
         let name = at_fault(error);
-        if !self.checked.iter().any(|checked| checked.name == name && matches!(checked.verdict, Verdict::Failed(_))) {
+        if !self
+            .checked
+            .iter()
+            .any(|checked| checked.name == name && matches!(checked.verdict, Verdict::Failed(_)))
+        {
             self.checked.retain(|checked| checked.name != name);
             self.record(name, Err(error.to_string()));
         }
@@ -148,11 +167,22 @@ impl Suite {
         };
         let name = &fragment.manifest.name;
         let object = read(&format!("{name}.bpf.o")).unwrap_or_default();
-        let manifest = read(MANIFEST).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        let manifest =
+            read(MANIFEST).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
         // What reading it has proved.
         for name in [
-            "files", "manifest", "names", "architecture", "abi", "licence", "type-information", "self-contained",
-            "helpers", "signatures", "schema", "sizes",
+            "files",
+            "manifest",
+            "names",
+            "architecture",
+            "abi",
+            "licence",
+            "type-information",
+            "self-contained",
+            "helpers",
+            "signatures",
+            "schema",
+            "sizes",
         ] {
             self.record(name, Ok(String::new()));
         }
@@ -161,7 +191,8 @@ impl Suite {
         self.record("templates", render::all(&fragment));
         self.record("options", Ok(format!("{} options", fragment.manifest.options.len())));
         self.record("manifest-matches-object", hooks(&fragment));
-        let direct = if fragment.has_direct() { "" } else { "there is none: probe reads are used everywhere" };
+        let direct =
+            if fragment.has_direct() { "" } else { "there is none: probe reads are used everywhere" };
         self.record("direct-build", Ok(direct.to_owned()));
         self.record("hostile-objects", hostile::all(&manifest, &object));
         let trialled = trials.map(|trials| trials.run(&fragment));
@@ -241,7 +272,8 @@ fn arguments(fragment: &Fragment) -> Result<String, String> {
     if fragment.readers.is_empty() {
         return Err("the object has no reader: a collector reports a section".to_owned());
     }
-    let idle = |reader: &&tracer_compose::Reader| reader.wants.members.iter().all(|want| want.argument().is_none());
+    let idle =
+        |reader: &&tracer_compose::Reader| reader.wants.members.iter().all(|want| want.argument().is_none());
     match fragment.readers.iter().find(idle) {
         Some(reader) => Err(format!("{} wants no argument of a probe, so it runs nowhere", reader.function)),
         None => Ok(format!("{} readers, {} accessors", fragment.readers.len(), fragment.accessors.len())),

@@ -126,7 +126,8 @@ impl Opened {
     /// It is not there, is no folder, or is not trusted.
     pub fn folder(path: &Path, trust: &Trust) -> Result<Self, OpenError> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let failed = |error: rustix::io::Errno| OpenError::System { path: path.to_owned(), error: error.into() };
+        let failed =
+            |error: rustix::io::Errno| OpenError::System { path: path.to_owned(), error: error.into() };
         let folder = openat(CWD, path, flags, Mode::empty()).map_err(failed)?;
         let stat = fstat(&folder).map_err(failed)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
@@ -195,7 +196,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("f"), "text").unwrap();
         let (trust, file) = (Trust::usual(), dir.path().join("f"));
-        let read = |most| Opened::folder(dir.path(), &trust).and_then(|folder| folder.read("f", most, &trust));
+        let read =
+            |most| Opened::folder(dir.path(), &trust).and_then(|folder| folder.read("f", most, &trust));
         mode(dir.path(), 0o755);
         mode(&file, 0o644);
         assert_eq!(read(4).unwrap(), b"text");

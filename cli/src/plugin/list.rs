@@ -24,7 +24,9 @@ pub(crate) fn run(known: &Known) -> Exit {
     let rows: Vec<_> = rows.into_iter().map(|row| row.map(|text| harmless(&text))).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let (a, b, c) = (width(0), width(1), width(2));
-    let lines = rows.iter().map(|[name, version, state, from]| format!("{name:a$}  {version:b$}  {state:c$}  {from}\n"));
+    let lines = rows
+        .iter()
+        .map(|[name, version, state, from]| format!("{name:a$}  {version:b$}  {state:c$}  {from}\n"));
     printed(&(lines.collect::<String>() + &reasons))
 }
 

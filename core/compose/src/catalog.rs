@@ -50,7 +50,8 @@ pub enum Taken {
 /// What filters and outputs have for themselves: the groups of the header's fields, the members of JSON events, and the word
 /// for no collector.
 const RESERVED: [&str; 14] = [
-    "event", "task", "type", "time", "utc", "follows", "probe", "cpu", "stack", "none", "packet", "way", "ret", "kernel",
+    "event", "task", "type", "time", "utc", "follows", "probe", "cpu", "stack", "none", "packet", "way",
+    "ret", "kernel",
 ];
 
 /// Why the collectors do not make a catalog.
@@ -115,7 +116,8 @@ impl Catalog {
             return Err(Taken::Name { name: name.clone(), by });
         }
         if let Some(known) = self.find(name) {
-            let by = known.folder.as_ref().map_or("built in".to_owned(), |folder| folder.display().to_string());
+            let by =
+                known.folder.as_ref().map_or("built in".to_owned(), |folder| folder.display().to_string());
             return Err(Taken::Name { name: name.clone(), by });
         }
         for section in fragment.readers.iter().map(|reader| reader.schema.section()) {
@@ -147,7 +149,9 @@ impl Catalog {
     /// Whether some collector takes a struct of this name as an argument.
     fn is_argument(&self, name: &str) -> bool {
         let wants = self.iter().flat_map(|known| &known.readers).flat_map(|reader| &reader.wants.members);
-        wants.filter_map(|want| want.argument()).any(|ty| matches!(ty, ArgType::Struct(known) if known == name))
+        wants
+            .filter_map(|want| want.argument())
+            .any(|ty| matches!(ty, ArgType::Struct(known) if known == name))
     }
 
     /// The same without some collectors.

@@ -21,7 +21,9 @@ pub enum FragmentError {
     #[error("the object's BTF: {0}")]
     Btf(#[from] BtfError),
     /// The object does not say which version of the fragment ABI it was compiled with.
-    #[error("the object does not say which version of the fragment ABI it is for: include `tracer/fragment.h`")]
+    #[error(
+        "the object does not say which version of the fragment ABI it is for: include `tracer/fragment.h`"
+    )]
     NoAbi,
     /// Compiled for another version of the fragment ABI.
     #[error(

@@ -241,7 +241,8 @@ impl Fragment {
         if self.hooks != other.hooks || self.follow != other.follow {
             return Err("its hooks are others".to_owned());
         }
-        let sorted = |fragment: &Self| fragment.maps.iter().cloned().collect::<std::collections::BTreeSet<_>>();
+        let sorted =
+            |fragment: &Self| fragment.maps.iter().cloned().collect::<std::collections::BTreeSet<_>>();
         if sorted(self) != sorted(other) {
             return Err("its maps are others".to_owned());
         }
@@ -387,9 +388,8 @@ impl Fragment {
     /// Maps carry the collector's name, and nothing takes more room than there is.
     fn check_sizes(&self) -> Result<(), FragmentError> {
         let collector = &self.manifest.name;
-        let foreign = |map: &&String| {
-            !map.strip_prefix(collector.as_str()).is_some_and(|rest| rest.starts_with('_'))
-        };
+        let foreign =
+            |map: &&String| !map.strip_prefix(collector.as_str()).is_some_and(|rest| rest.starts_with('_'));
         if let Some(map) = self.maps.iter().find(foreign) {
             return Err(FragmentError::MapName { map: map.clone(), collector: collector.clone() });
         }
@@ -401,8 +401,9 @@ impl Fragment {
         let wants = self.readers.iter().map(|r| (&r.function, &r.wants));
         let wants = wants.chain(self.accessors.iter().map(|a| (&a.function, &a.wants)));
         let wants = wants.chain(self.hooks.iter().chain(follow).map(|hook| (&hook.function, &hook.wants)));
-        let arguments =
-            wants.map(|(function, wants)| (format!("{function}: its struct of arguments"), wants.size, ARGUMENTS_MAX));
+        let arguments = wants.map(|(function, wants)| {
+            (format!("{function}: its struct of arguments"), wants.size, ARGUMENTS_MAX)
+        });
         match sections.chain(arguments).find(|(_, size, most)| size > most) {
             Some((what, size, most)) => Err(FragmentError::TooLarge { what, size, most }),
             None => Ok(()),

@@ -22,8 +22,8 @@ use tracer_bpf::{
 
 use crate::{
     error::FragmentError,
-    helpers,
     fragment::{Build, Fragment},
+    helpers,
 };
 
 /// What the running kernel is: types to resolve against, and which kinds of BTF it can load.
@@ -206,7 +206,9 @@ impl Func {
     fn refers_elsewhere(&self, maps: usize) -> bool {
         self.insns.iter().filter(|insn| insn.is_ld_imm64()).any(|insn| match insn.src {
             0 | PSEUDO_FUNC => false,
-            PSEUDO_MAP_FD | PSEUDO_MAP_VALUE => usize::try_from(insn.imm).is_ok_and(|index| index >= maps) || insn.imm < 0,
+            PSEUDO_MAP_FD | PSEUDO_MAP_VALUE => {
+                usize::try_from(insn.imm).is_ok_and(|index| index >= maps) || insn.imm < 0
+            }
             _ => true,
         })
     }

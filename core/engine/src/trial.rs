@@ -11,7 +11,7 @@ use tracer_kernel::{
 
 use crate::{
     error::Error,
-    load::{Loader, Point, Refusal, alone},
+    load::{Loader, Point, REFUSED, Refusal, alone},
     plan::{Plan, PlannedProbe},
     request::Way,
     source::rings,
@@ -128,7 +128,10 @@ impl<'a> Court<'a> {
         let option = |name: &str| Some(u32::try_from(*constants.get(name)?).unwrap_or(u32::MAX));
         let (mut tried, mut nowhere) = (0, 0);
         for function in self.fragment.judged(option) {
-            let offering = |kind| self.types.offering(kind, &self.fragment.manifest.derive, PLACES, &|all| function.wants.met_by(all));
+            let offering = |kind| {
+                self.types
+                    .offering(kind, &self.fragment.manifest.derive, PLACES, &|all| function.wants.met_by(all))
+            };
             let tracepoints = offering(PlaceKind::Tracepoint).into_iter();
             let tracepoints = tracepoints.map(|place| (Attach::TpBtf, TracingPoint::TpBtf, place));
             let functions = offering(PlaceKind::Function).into_iter();
@@ -152,7 +155,9 @@ impl<'a> Court<'a> {
                         accepted = true;
                         break;
                     }
-                    Err(reason) => last = Some(format!("at {name}: {reason}")),
+                    // Some hosts permit programs at tracepoints only: that says nothing about the code.
+                    Err(reason) if reason.starts_with(REFUSED) => last = Some(format!("at {name}: {reason}")),
+                    Err(_) => {}
                 }
             }
             match last {
@@ -177,11 +182,15 @@ impl<'a> Court<'a> {
             let used = match program.test_run(&[value; WORDS]) {
                 Ok(used) => used,
                 // Raw tracepoints can be run so since 5.10.
-                Err(error) => return Ok(Ok(format!("this kernel does not run programs for a test: {error}"))),
+                Err(error) => {
+                    return Ok(Ok(format!("this kernel does not run programs for a test: {error}")));
+                }
             };
             if used > memory.unwrap_or(1).max(1) {
                 let most = memory.unwrap_or(1);
-                return Ok(Err(format!("{function} says that it used {used} bytes, and it was given {most}")));
+                return Ok(Err(format!(
+                    "{function} says that it used {used} bytes, and it was given {most}"
+                )));
             }
         }
         Ok(Ok(format!("{} functions came back", programs.len())))
@@ -203,7 +212,10 @@ impl<'a> Court<'a> {
     fn start_and_stop(&mut self) -> Result<Outcome, Error> {
         let fragment = self.fragment;
         let wanted = |all: &tracer_compose::Arguments| fragment.readers.iter().any(|r| r.wants.met_by(all));
-        let mut places = self.types.offering(PlaceKind::Tracepoint, &fragment.manifest.derive, PLACES, &wanted).into_iter();
+        let mut places = self
+            .types
+            .offering(PlaceKind::Tracepoint, &fragment.manifest.derive, PLACES, &wanted)
+            .into_iter();
         let Some((name, place, arguments)) = places.next() else {
             return Ok(Ok("no tracepoint of this kernel has its arguments".to_owned()));
         };
@@ -248,6 +260,12 @@ impl<'a> Court<'a> {
             match loader.strict(true).load() {
                 Ok(outcome) => drop(outcome),
                 Err(error @ (Error::Interrupted | Error::Map(_))) => return Err(error),
+                Err(Error::Attach { tried, .. })
+                    if tried.iter().all(|(_, why)| !why.starts_with(REFUSED)) =>
+                {
+                    let why = tried.last().map_or(String::new(), |(_, why)| why.clone());
+                    return Ok(Ok(format!("this host does not permit it: {why}")));
+                }
                 Err(error) => return Ok(Err(error.to_string())),
             }
         }

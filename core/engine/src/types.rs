@@ -322,8 +322,10 @@ impl Types {
 
     /// Sees the modules that have one of these types, as far as the kernel itself has not: [`Types::slice`] finds them then.
     pub fn see<'n>(&mut self, types: impl IntoIterator<Item = (Kind, &'n str)>) {
-        let absent = types.into_iter().filter(|(kind, name)| self.vmlinux.find_own(*kind, name).next().is_none());
-        let names: BTreeSet<Vec<u8>> = absent.map(|(_, name)| [&b"\0"[..], name.as_bytes(), b"\0"].concat()).collect();
+        let absent =
+            types.into_iter().filter(|(kind, name)| self.vmlinux.find_own(*kind, name).next().is_none());
+        let names: BTreeSet<Vec<u8>> =
+            absent.map(|(_, name)| [&b"\0"[..], name.as_bytes(), b"\0"].concat()).collect();
         let modules = if names.is_empty() { Vec::new() } else { sysfs::modules() };
         for module in modules {
             // A module that is gone or cannot be understood is passed over.

@@ -49,7 +49,8 @@ fn shown(schema: &Arc<Schema>, byte: u8) -> Result<(), String> {
         trim: Trim::Machinery,
     }]);
     let clock = Clock::default();
-    let context = Context { own_netns: None, symbols: &NoSymbols, clock: &clock, utc: false, link_header: true };
+    let context =
+        Context { own_netns: None, symbols: &NoSymbols, clock: &clock, utc: false, link_header: true };
     // A record that its own schema rules out is refused when it is read: no event comes of it.
     let Ok(event) = probes.event(&bytes, &context) else { return Ok(()) };
     let mut out = String::new();

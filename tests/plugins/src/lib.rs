@@ -49,7 +49,8 @@ impl Plugin {
         fs::create_dir(&folder).unwrap();
         for entry in fs::read_dir(&from).unwrap() {
             let file = entry.unwrap().path();
-            let wanted = file.extension().is_some_and(|end| ["c", "h", "toml"].iter().any(|known| end == *known));
+            let wanted =
+                file.extension().is_some_and(|end| ["c", "h", "toml"].iter().any(|known| end == *known));
             if wanted {
                 fs::copy(&file, folder.join(file.file_name().unwrap())).unwrap();
             }

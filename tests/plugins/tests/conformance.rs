@@ -42,7 +42,8 @@ fn there_are_enough_checks() {
     assert_eq!(names.len(), CHECKS.len());
 }
 
-const HEAD: &str = "#include \"tracer/kernel.h\"\nstruct x_args { struct sk_buff *skb REQUIRED; __u32 n OPTION(\"n\"); };\n";
+const HEAD: &str =
+    "#include \"tracer/kernel.h\"\nstruct x_args { struct sk_buff *skb REQUIRED; __u32 n OPTION(\"n\"); };\n";
 const READER: &str = "struct x { __u32 len; __u32 more; };
 READER(x, struct x_args *args, struct x *out) { out->len = LOAD(args->skb->len); return PRESENT(out); }\n";
 const MANIFEST: &str = "version = 1\nname = \"x\"\nabout = \"for a test\"\n
@@ -86,7 +87,10 @@ fn files_are_trusted_or_refused() {
     let plugin = good();
     plugin.mode(".", 0o777);
     let failed = failed(&plugin.check_files());
-    assert!(failed.iter().any(|(name, why)| *name == "folder-trust" && why.contains("mode 0777")), "{failed:?}");
+    assert!(
+        failed.iter().any(|(name, why)| *name == "folder-trust" && why.contains("mode 0777")),
+        "{failed:?}"
+    );
     let plugin = good();
     plugin.mode("x.bpf.o", 0o666);
     fails(&plugin, "file-trust", "chmod go-w");
@@ -144,7 +148,8 @@ fn objects() {
     let plugin = good();
     plugin.patch(b"tracer_abi\0", b"tracer_abc\0");
     fails(&plugin, "abi", "does not say");
-    let plugin = Plugin::new("x", MANIFEST, &format!("#define TRACER_LICENSE \"Proprietary\"\n{HEAD}{READER}"));
+    let plugin =
+        Plugin::new("x", MANIFEST, &format!("#define TRACER_LICENSE \"Proprietary\"\n{HEAD}{READER}"));
     fails(&plugin, "licence", "`Proprietary`");
     let plugin = good();
     plugin.patch(b".BTF\0", b".BTG\0");
@@ -157,7 +162,8 @@ fn objects() {
 #[test]
 fn code() {
     let body = |code: &str| {
-        let reader = format!("READER(x, struct x_args *args, struct x *out) {{ {code} return PRESENT(out); }}");
+        let reader =
+            format!("READER(x, struct x_args *args, struct x *out) {{ {code} return PRESENT(out); }}");
         format!("struct x {{ __u32 len; __u32 more; }};\nint elsewhere(void);\n{reader}")
     };
     fails(&with("", &body("out->len = elsewhere();")), "self-contained", "`elsewhere`");
@@ -175,7 +181,10 @@ fn code() {
     fails(&pointer, "signatures", "`skbs`");
     let nothing = "#include \"tracer/kernel.h\"\nstruct x_args { __u32 n OPTION(\"n\"); };\n";
     let failed = failed(&Plugin::new("x", MANIFEST, &format!("{nothing}{}", body(""))).check_files());
-    assert!(failed.iter().any(|(name, why)| *name == "arguments" && why.contains("runs nowhere")), "{failed:?}");
+    assert!(
+        failed.iter().any(|(name, why)| *name == "arguments" && why.contains("runs nowhere")),
+        "{failed:?}"
+    );
     let bits = READER.replace("__u32 more;", "__u32 more:3;");
     fails(&with("", &bits), "schema", "bitfields");
     let large = READER.replace("__u32 more;", "__u32 more; char name[5000];");
@@ -237,7 +246,8 @@ fn what_only_the_verifier_sees() {
     let failed = failing("if ((__u64)args->skb == ~0ULL) return -1;");
     assert_eq!(failed[0].0, "wild-arguments", "{failed:?}");
     let hook = format!("{}HOOK(seen, struct x_args *args) {{ return 0; }}", body(""));
-    let failed =
-        tracer_plugin_tests::failed(&with("[[hook]]\nname = \"seen\"\nat = [\"fentry:no_such\"]\n", &hook).check());
+    let failed = tracer_plugin_tests::failed(
+        &with("[[hook]]\nname = \"seen\"\nat = [\"fentry:no_such\"]\n", &hook).check(),
+    );
     assert!(failed[0].0 == "start-and-stop" && failed[0].1.contains("no_such"), "{failed:?}");
 }

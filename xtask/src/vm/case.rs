@@ -52,7 +52,9 @@ impl Case {
         let root = place::workspace()?;
         let mut cases = in_folder(&root.join("tests/vm"), "")?;
         for folders in [root.join("collectors"), root.join("plugins/examples")] {
-            for entry in fs::read_dir(&folders).with_context(|| format!("cannot read {}", folders.display()))? {
+            for entry in
+                fs::read_dir(&folders).with_context(|| format!("cannot read {}", folders.display()))?
+            {
                 let entry = entry?;
                 let folder = entry.path().join("cases");
                 if folder.is_dir() {

@@ -152,11 +152,11 @@ fn write_types(sources: &Path, into: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The example plugins, and the built-in collectors as folders of the same form.
+/// The example plugins, those that are to be refused, and the built-in collectors as folders of the same form.
 fn write_plugins(into: &Path) -> Result<()> {
     let workspace = place::workspace()?;
     let clang = setup::clang().context("there is no clang: run `cargo xtask setup`")?;
-    for sources in ["plugins/examples", "collectors"] {
+    for sources in ["plugins/examples", "collectors", "tests/vm/plugins"] {
         let sources = workspace.join(sources);
         for entry in fs::read_dir(&sources).with_context(|| format!("cannot read {}", sources.display()))? {
             let source = entry?.path();
@@ -169,7 +169,16 @@ fn write_plugins(into: &Path) -> Result<()> {
             fs::copy(source.join("collector.toml"), folder.join("collector.toml"))?;
             for (object, direct) in [("bpf.o", None), ("direct.bpf.o", Some("-DTRACER_DIRECT"))] {
                 let mut compile = Command::new(&clang);
-                compile.args(["-target", "bpf", "-mcpu=v3", "-O2", "-g", "-Wall", "-Wno-unused-variable", "-I"]);
+                compile.args([
+                    "-target",
+                    "bpf",
+                    "-mcpu=v3",
+                    "-O2",
+                    "-g",
+                    "-Wall",
+                    "-Wno-unused-variable",
+                    "-I",
+                ]);
                 compile.arg(workspace.join("ebpf/include")).args(direct);
                 compile.arg("-c").arg(source.join(format!("{name}.bpf.c")));
                 command::quiet(compile.arg("-o").arg(folder.join(format!("{name}.{object}"))))?;

@@ -4,7 +4,7 @@ use tracer_compose::Image;
 use tracer_kernel::LoadError;
 
 /// What a refusal begins with that is about the code, and not about who may load it.
-pub(super) const REFUSED: &str = "the verifier refused";
+pub(crate) const REFUSED: &str = "the verifier refused";
 
 /// A refusal in the words of whoever wrote the code: which fragment, which C line.
 pub(super) fn explain(error: &LoadError, image: &Image) -> String {

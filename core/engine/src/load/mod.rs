@@ -33,6 +33,7 @@ use crate::{
     shortfall::Counter,
     types::Types,
 };
+pub(crate) use explain::REFUSED;
 pub(crate) use program::{Point, Refusal};
 
 /// A probe in the kernel.
@@ -400,7 +401,9 @@ impl<'a> Loader<'a> {
             refused.iter().any(|(_, reason)| reason.contains(&name))
         };
         let fragment = plugins.iter().find(is_named).or(plugins.last())?;
-        let reason = refused.iter().map(|(way, reason)| format!("\n  at {probe} by {way}: {reason}", probe = probe.probe));
+        let reason = refused
+            .iter()
+            .map(|(way, reason)| format!("\n  at {probe} by {way}: {reason}", probe = probe.probe));
         Some(Error::Plugin { collector: fragment.manifest.name.clone(), reason: reason.collect() })
     }
 
@@ -411,7 +414,8 @@ impl<'a> Loader<'a> {
                 let linked = Linked::new(fragment, build, &self.target);
                 let linked = linked.map_err(|error| {
                     if fragment.is_plugin() {
-                        let (collector, reason) = (fragment.manifest.name.clone(), format!("{build}: {error}"));
+                        let (collector, reason) =
+                            (fragment.manifest.name.clone(), format!("{build}: {error}"));
                         return Refusal::Fatal(Error::Plugin { collector, reason });
                     }
                     Refusal::Fatal(Error::Link { collector: fragment.manifest.name.clone(), error })

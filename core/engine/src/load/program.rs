@@ -133,45 +133,41 @@ pub(super) fn load_image(
         insn.imm = usize::try_from(insn.imm).ok().and_then(descriptor).unwrap_or(-1);
     }
     let insns: Vec<[u8; 8]> = insns.into_iter().map(tracer_bpf::Insn::bytes).collect();
-let types = prog::btf_load(&image.btf).map_err(|e| Refusal::Way(e.to_string()))?;
-let module = match point {
-    Point::Tracing { place, .. } | Point::Hook { place, .. } => place.module.as_ref(),
-    Point::Kind(_) => None,
-};
-let object = match module {
-    Some(module) => {
-        let object = btf::module_object(module)
-            .map_err(|e| Refusal::Way(format!("types of module {module}: {e}")))?;
-        let gone = || Refusal::Way(format!("module {module} has no types in the kernel"));
-        Some(object.ok_or_else(gone)?)
-    }
-    None => None,
-};
-let kind = match point {
-    Point::Kind(kind) => *kind,
-    Point::Tracing { at, place } | Point::Hook { at, place } => ProgramKind::Tracing {
-        at: *at,
-        btf_id: place.id,
-        btf_object: object.as_ref().map(AsFd::as_fd),
-    },
-};
-let program = Program::load(&ProgramSpec {
-    // Whoever measures tells them apart by it.
-    name: if matches!(point, Point::Hook { .. }) { "tracer_hook" } else { "tracer" },
-    kind,
-    insns: &insns,
-    btf: Some(types.as_fd()),
-    func_info: &image.func_info,
-    line_info: &image.line_info,
-    license: c"Dual MIT/GPL",
-});
-program.map_err(|e| match e.errno.raw_os_error() {
-    // The verifier gives way to a signal.
-    Some(code) if code == rustix::io::Errno::AGAIN.raw_os_error() => {
-        Refusal::Fatal(Error::Interrupted)
-    }
-    _ => Refusal::Way(explain(&e, image)),
-})
+    let types = prog::btf_load(&image.btf).map_err(|e| Refusal::Way(e.to_string()))?;
+    let module = match point {
+        Point::Tracing { place, .. } | Point::Hook { place, .. } => place.module.as_ref(),
+        Point::Kind(_) => None,
+    };
+    let object = match module {
+        Some(module) => {
+            let object = btf::module_object(module)
+                .map_err(|e| Refusal::Way(format!("types of module {module}: {e}")))?;
+            let gone = || Refusal::Way(format!("module {module} has no types in the kernel"));
+            Some(object.ok_or_else(gone)?)
+        }
+        None => None,
+    };
+    let kind = match point {
+        Point::Kind(kind) => *kind,
+        Point::Tracing { at, place } | Point::Hook { at, place } => {
+            ProgramKind::Tracing { at: *at, btf_id: place.id, btf_object: object.as_ref().map(AsFd::as_fd) }
+        }
+    };
+    let program = Program::load(&ProgramSpec {
+        // Whoever measures tells them apart by it.
+        name: if matches!(point, Point::Hook { .. }) { "tracer_hook" } else { "tracer" },
+        kind,
+        insns: &insns,
+        btf: Some(types.as_fd()),
+        func_info: &image.func_info,
+        line_info: &image.line_info,
+        license: c"Dual MIT/GPL",
+    });
+    program.map_err(|e| match e.errno.raw_os_error() {
+        // The verifier gives way to a signal.
+        Some(code) if code == rustix::io::Errno::AGAIN.raw_os_error() => Refusal::Fatal(Error::Interrupted),
+        _ => Refusal::Way(explain(&e, image)),
+    })
 }
 
 fn own(name: &str, kind: u32, key_size: u32, value_size: u32, max_entries: u32) -> Result<Map, MapError> {
