@@ -83,6 +83,9 @@ impl fmt::Display for Checked {
     }
 }
 
+/// A trial's name, and on what it passed or why it failed.
+pub type Ended = (&'static str, Result<String, String>);
+
 /// What asks the running kernel: the names of its trials, and how each ended; or why none can be made.
 pub trait Trials {
     /// The names of all trials.
@@ -92,7 +95,7 @@ pub trait Trials {
     ///
     /// # Errors
     /// Why the host does not permit it.
-    fn run(&self, fragment: &Fragment) -> Result<Vec<(&'static str, Result<String, String>)>, String>;
+    fn run(&self, fragment: &Fragment) -> Result<Vec<Ended>, String>;
 }
 
 /// Checks the collector in a folder. Names may be those of `catalog`'s collector of the same name: it may be checked itself.
@@ -125,13 +128,10 @@ impl Suite {
         let folder = opened.as_ref().map(|_| String::new()).map_err(ToString::to_string);
         self.record("folder-trust", folder);
         let Ok(folder) = opened else { return };
-        let distrusted = folder.names().and_then(|names| {
+        let distrusted = folder.names().map(|names| {
             let judged = names.iter().filter(|name| name.ends_with(".o") || *name == MANIFEST);
-            let distrusted = judged.filter_map(|name| folder.read(name, folder::OBJECT_MAX, trust).err());
-            Ok(distrusted
-                .filter(|error| matches!(error, OpenError::Distrust(_)))
-                .map(|e| e.to_string())
-                .next())
+            let mut failed = judged.filter_map(|name| folder.read(name, folder::OBJECT_MAX, trust).err());
+            failed.find(|error| matches!(error, OpenError::Distrust(_))).map(|error| error.to_string())
         });
         let result = match distrusted {
             Ok(None) => Ok(String::new()),

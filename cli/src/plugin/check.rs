@@ -6,7 +6,7 @@ use tracer_compose::Fragment;
 use tracer_engine::{TRIALS, trials};
 use tracer_plugins::{
     Trust,
-    suite::{Trials, Verdict, check},
+    suite::{Ended, Trials, Verdict, check},
 };
 
 use crate::{
@@ -22,7 +22,7 @@ impl Trials for Kernel {
         &TRIALS
     }
 
-    fn run(&self, fragment: &Fragment) -> Result<Vec<(&'static str, Result<String, String>)>, String> {
+    fn run(&self, fragment: &Fragment) -> Result<Vec<Ended>, String> {
         let ended = trials(fragment).map_err(|error| error.to_string())?;
         Ok(ended.into_iter().map(|trial| (trial.what, trial.outcome)).collect())
     }

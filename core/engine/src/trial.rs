@@ -128,14 +128,15 @@ impl<'a> Court<'a> {
         let option = |name: &str| Some(u32::try_from(*constants.get(name)?).unwrap_or(u32::MAX));
         let (mut tried, mut nowhere) = (0, 0);
         for function in self.fragment.judged(option) {
-            let offering = |kind| {
-                self.types
-                    .offering(kind, &self.fragment.manifest.derive, PLACES, &|all| function.wants.met_by(all))
+            let offering = |kind, attach, at| {
+                let derive = &self.fragment.manifest.derive;
+                let places = self.types.offering(kind, derive, PLACES, &|all| function.wants.met_by(all));
+                places.into_iter().map(move |place| (attach, at, place))
             };
-            let tracepoints = offering(PlaceKind::Tracepoint).into_iter();
-            let tracepoints = tracepoints.map(|place| (Attach::TpBtf, TracingPoint::TpBtf, place));
-            let functions = offering(PlaceKind::Function).into_iter();
-            let functions = functions.map(|place| (Attach::Fentry, TracingPoint::Fentry, place));
+            let tracepoints = offering(PlaceKind::Tracepoint, Attach::TpBtf, TracingPoint::TpBtf);
+            // There are fifty times as many functions: they are looked at where no tracepoint has the arguments.
+            let functions = std::iter::once(())
+                .flat_map(|()| offering(PlaceKind::Function, Attach::Fentry, TracingPoint::Fentry));
             let (mut last, mut accepted) = (None, false);
             for (attach, at, (name, place, arguments)) in tracepoints.chain(functions) {
                 let image = compose_alone(&AloneShape {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tracer_compose::Fragment;
 
 /// Cuts, and changes, of each so many.
-const TIMES: usize = 200;
+const TIMES: usize = 100;
 
 pub(super) fn all(manifest: &str, object: &[u8]) -> Result<String, String> {
     let mut refused = 0;

@@ -16,7 +16,7 @@ use tracer_compose::{Catalog, Fragment};
 use tracer_engine::{TRIALS, trials};
 use tracer_plugins::{
     Trust,
-    suite::{Checked, Trials, Verdict, check},
+    suite::{Checked, Ended, Trials, Verdict, check},
 };
 
 /// A collector's folder that is gone when the test ends.
@@ -114,7 +114,7 @@ impl Trials for Kernel {
         &TRIALS
     }
 
-    fn run(&self, fragment: &Fragment) -> Result<Vec<(&'static str, Result<String, String>)>, String> {
+    fn run(&self, fragment: &Fragment) -> Result<Vec<Ended>, String> {
         let ended = trials(fragment).map_err(|error| error.to_string())?;
         Ok(ended.into_iter().map(|trial| (trial.what, trial.outcome)).collect())
     }

@@ -36,7 +36,7 @@ pub(crate) fn generate(shape: &AloneShape<'_>) -> Result<Driver, ComposeError> {
                 (Some(_), None) => continue,
                 // Any number that there may be: what is known of a kprobe's arguments.
                 (None, _) => {
-                    g.asm.load(Width::B8, 2, 6, offset(8 * u32::try_from(number % WORDS).unwrap_or(0))?)
+                    g.asm.load(Width::B8, 2, 6, offset(8 * u32::try_from(number % WORDS).unwrap_or(0))?);
                 }
             },
             From::Parameter(_) | From::Returned => continue,
