@@ -25,6 +25,9 @@ enum Asked {
     /// `inspect`, with its pattern.
     #[cfg(target_os = "linux")]
     Inspect(Option<String>),
+    /// `plugin`.
+    #[cfg(target_os = "linux")]
+    Plugin(crate::plugin::Asked),
     /// `filter test`, with the filter and the file.
     Filter(filter::Asked),
     /// `filter explain`.
@@ -38,11 +41,22 @@ enum Asked {
 
 /// Runs what the process's arguments say.
 pub(crate) fn main() -> Exit {
-    let (catalog, table) = match catalog_and_options() {
+    let (known, table) = match Known::of(&std::env::args_os().collect::<Vec<_>>()) {
         Ok(both) => both,
         Err(message) => return complain(&format!("error: {message}"), Exit::Failed),
     };
-    match ask(&table, std::env::args_os()) {
+    let asked = ask(&table, std::env::args_os());
+    #[cfg(target_os = "linux")]
+    if let Ok(Asked::Plugin(asked)) = &asked {
+        return crate::plugin::run(asked, &known);
+    }
+    // Whoever names a plugin does not want to go on without it.
+    #[cfg(target_os = "linux")]
+    if let Some(exit) = known.plugins_refused(&asked) {
+        return exit;
+    }
+    let Known { catalog, .. } = known;
+    match asked {
         Ok(Asked::Run(command, settings, notes)) => {
             for note in notes {
                 let _ = writeln!(io::stderr().lock(), "tracer: {note}");
@@ -52,6 +66,9 @@ pub(crate) fn main() -> Exit {
         Ok(Asked::Profile(asked, path)) => profile::run(&asked, &path, &catalog, &table),
         #[cfg(target_os = "linux")]
         Ok(Asked::Inspect(pattern)) => crate::look::run(pattern.as_deref(), &catalog),
+        // It was done before.
+        #[cfg(target_os = "linux")]
+        Ok(Asked::Plugin(_)) => Exit::Ok,
         Ok(Asked::Filter(asked)) => filter::run(&asked),
         #[cfg(target_os = "linux")]
         Ok(Asked::Explain(asked)) => crate::explain::run(&asked, &catalog, &table),
@@ -60,7 +77,7 @@ pub(crate) fn main() -> Exit {
             // Clap knows the stream; a closed one is no news.
             let _ = error.print();
             if error.kind() == clap::error::ErrorKind::UnknownArgument {
-                let _ = writeln!(io::stderr().lock(), "{}", known(&table, std::env::args_os()));
+                let _ = writeln!(io::stderr().lock(), "{}", options_known(&table, std::env::args_os()));
             }
             if error.use_stderr() { Exit::Usage } else { Exit::Ok }
         }
@@ -91,8 +108,11 @@ fn run(command: SubCommand, settings: &Settings, catalog: &Catalog, table: &Opti
 
 /// Whether a command line would be accepted, without running anything.
 pub(crate) fn check(arguments: &[&str]) -> Result<(), String> {
-    let (_, table) = catalog_and_options()?;
-    match ask(&table, arguments.iter().map(OsString::from)) {
+    let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+    let (_, table) = Known::of(&arguments)?;
+    match ask(&table, arguments.into_iter()) {
+        #[cfg(target_os = "linux")]
+        Ok(Asked::Plugin(_)) => Ok(()),
         Ok(Asked::Run(command, settings, _)) => stored::check(command, &settings),
         #[cfg(target_os = "linux")]
         Ok(Asked::Inspect(_)) => Ok(()),
@@ -109,7 +129,7 @@ pub(crate) fn check(arguments: &[&str]) -> Result<(), String> {
 }
 
 /// All options of the sub-command, for somebody who gave another; without one, those of all.
-fn known(table: &OptionTable, mut arguments: impl Iterator<Item = OsString>) -> String {
+fn options_known(table: &OptionTable, mut arguments: impl Iterator<Item = OsString>) -> String {
     let given = arguments.find_map(|word| SubCommand::from_name(word.to_str()?));
     let commands = SubCommand::ALL.into_iter().filter(|command| given.is_none_or(|given| given == *command));
     let lines = commands.map(|command| {
@@ -120,10 +140,53 @@ fn known(table: &OptionTable, mut arguments: impl Iterator<Item = OsString>) -> 
     lines.collect::<Vec<String>>().join("\n")
 }
 
-fn catalog_and_options() -> Result<(Catalog, OptionTable), String> {
-    let catalog = Catalog::new().map_err(|e| e.to_string())?;
-    let table = catalog.options().map_err(|e| e.to_string())?;
-    Ok((catalog, table))
+/// What is known before the command line is read.
+pub(crate) struct Known {
+    /// The collectors that can be used.
+    pub(crate) catalog: Catalog,
+    /// Those that were found in folders, and those that were refused.
+    #[cfg(target_os = "linux")]
+    pub(crate) plugins: Vec<tracer_plugins::Found>,
+}
+
+impl Known {
+    /// Collectors, and the options that they bring: which plugins there are, these words say.
+    fn of(words: &[OsString]) -> Result<(Self, OptionTable), String> {
+        let mut catalog = Catalog::new().map_err(|e| e.to_string())?;
+        #[cfg(target_os = "linux")]
+        let plugins = crate::plugin::places(words)
+            .map_or(Vec::new(), |places| tracer_plugins::find(&places, &mut catalog));
+        #[cfg(not(target_os = "linux"))]
+        let _ = words;
+        let table = catalog.options().map_err(|e| e.to_string())?;
+        let known = Self {
+            catalog,
+            #[cfg(target_os = "linux")]
+            plugins,
+        };
+        Ok((known, table))
+    }
+
+    /// Says which plugins are refused, to a command that would use them; the end, if one was named by the user.
+    #[cfg(target_os = "linux")]
+    fn plugins_refused(&self, asked: &Result<Asked, Diagnostics>) -> Option<Exit> {
+        use tracer_plugins::From;
+
+        let refused: Vec<_> = self.plugins.iter().filter(|found| found.state.is_err()).collect();
+        let named = refused.iter().filter(|found| found.from == From::Named);
+        let messages: Vec<String> = named.map(|found| format!("error: {found}")).collect();
+        if !messages.is_empty() {
+            return Some(complain(&messages.join("\n"), Exit::Usage));
+        }
+        let uses = matches!(
+            asked,
+            Ok(Asked::Run(SubCommand::Collect, ..) | Asked::Inspect(_) | Asked::Explain(_) | Asked::Clap(_))
+        );
+        for found in refused.into_iter().filter(|_| uses) {
+            let _ = writeln!(io::stderr().lock(), "tracer: {found}");
+        }
+        None
+    }
 }
 
 /// The whole command line: what takes its arguments from profiles too, and what does not.
@@ -133,6 +196,8 @@ fn whole(table: &OptionTable) -> clap::Command {
         .version(env!("CARGO_PKG_VERSION"))
         .subcommand(profile::command(table))
         .subcommand(filter::command());
+    #[cfg(target_os = "linux")]
+    let command = command.subcommand(crate::plugin::command(table));
     #[cfg(target_os = "linux")]
     let command = command.subcommand(crate::look::command());
     command.subcommands(manual::commands())
@@ -148,6 +213,10 @@ fn ask(table: &OptionTable, arguments: impl Iterator<Item = OsString>) -> Result
     if let Some(command) = SubCommand::from_name(name) {
         let (settings, notes) = settings(table, command, &matches, sub_matches)?;
         return Ok(Asked::Run(command, Box::new(settings), notes));
+    }
+    #[cfg(target_os = "linux")]
+    if let Some(asked) = crate::plugin::asked(name, sub_matches) {
+        return Ok(Asked::Plugin(asked));
     }
     if let Some(first) = matches.get_many::<String>("profile").into_iter().flatten().next() {
         let found = Diagnostic::error(format!("`{name}` takes no profile"))

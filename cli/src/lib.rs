@@ -28,6 +28,8 @@ mod look;
 mod manual;
 mod output;
 mod pager;
+#[cfg(target_os = "linux")]
+mod plugin;
 mod profile;
 mod progress;
 mod settings;
@@ -38,6 +40,7 @@ use std::process::ExitCode;
 
 pub use exit::Exit;
 use tracer_collectors as _;
+pub use tracer_compose::collector;
 
 /// Runs tracer with the process's arguments; the exit code is one of [`Exit`].
 pub fn main() -> ExitCode {

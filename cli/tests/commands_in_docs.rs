@@ -49,6 +49,8 @@ fn are_accepted() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut files = vec![root.join("README.md")];
     files.extend(fs::read_dir(root.join("docs")).unwrap().map(|e| e.unwrap().path()));
+    // Its commands need folders that others of them make: plugins_page.rs runs them all.
+    files.retain(|file| !file.ends_with("plugins.md"));
     let mut seen = 0;
     // Commands may name files that stand in the same page.
     let folder = Folder::new("commands");

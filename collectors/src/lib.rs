@@ -6,20 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use tracer_compose::Embedded;
-
-/// Submits one folder.
-macro_rules! collector {
-    ($name:literal) => {
-        inventory::submit! {
-            Embedded {
-                manifest: include_str!(concat!("../", $name, "/collector.toml")),
-                probe: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".bpf.o")),
-                direct: Some(include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".direct.bpf.o"))),
-            }
-        }
-    };
-}
+use tracer_compose::collector;
 
 collector!("nft");
 collector!("skb");

@@ -17,6 +17,14 @@ const CLANG_MIN: u32 = 16;
 /// Compilers that are tried, in this order, when `CLANG` does not name one.
 const CLANGS: [&str; 7] = ["clang", "clang-22", "clang-21", "clang-20", "clang-19", "clang-18", "clang-17"];
 
+/// The fragment ABI's headers: their paths in an include folder, and their texts. A tracer that stands alone on a machine has
+/// them with it.
+pub const HEADERS: [(&str, &str); 3] = [
+    ("tracer/fragment.h", include_str!("../include/tracer/fragment.h")),
+    ("tracer/kernel.h", include_str!("../include/tracer/kernel.h")),
+    ("tracer/packet.h", include_str!("../include/tracer/packet.h")),
+];
+
 /// Where a fragment's objects were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Objects {
@@ -131,6 +139,16 @@ fn major(text: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_headers_are_with_it() {
+        let mut there: Vec<String> = fs::read_dir(include_dir().join("tracer"))
+            .unwrap()
+            .map(|entry| format!("tracer/{}", entry.unwrap().file_name().to_string_lossy()))
+            .collect();
+        there.sort();
+        assert_eq!(there, HEADERS.map(|(path, _)| path));
+    }
 
     #[test]
     fn versions() {

@@ -1,17 +1,58 @@
 //! The collectors that there are, and the options that they bring.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use tracer_dsl::{
     filter::FieldPath,
     option::{DefinitionError, OptionDef, OptionTable, SubCommand, ValueType},
 };
 
-use crate::{Embedded, Fragment, FragmentError, ManifestOption};
+use crate::{ArgType, Embedded, Fragment, FragmentError, ManifestOption};
 
 /// All collectors known to this binary, by name.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Catalog {
-    fragments: Vec<Fragment>,
+    fragments: Vec<Arc<Fragment>>,
 }
+
+/// Why a further collector does not go with those that are there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Taken {
+    /// There is one of its name.
+    #[error("a collector `{name}` is there already: {by}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Where the other comes from.
+        by: String,
+    },
+    /// One of its sections is called as another's, or as something that filters and outputs know.
+    #[error("its section `{section}` has the name of {by}")]
+    Section {
+        /// The section.
+        section: String,
+        /// What has the name.
+        by: String,
+    },
+    /// One of its maps is called as another's: they would be one map.
+    #[error("its map `{map}` has the name of one of collector {by}")]
+    Map {
+        /// The map.
+        map: String,
+        /// The other collector.
+        by: String,
+    },
+    /// One of its options does not fit the table.
+    #[error("{0}")]
+    Option(#[from] DefinitionError),
+}
+
+/// What filters and outputs have for themselves: the groups of the header's fields, the members of JSON events, and the word
+/// for no collector.
+const RESERVED: [&str; 14] = [
+    "event", "task", "type", "time", "utc", "follows", "probe", "cpu", "stack", "none", "packet", "way",
+    "ret", "kernel",
+];
 
 /// Why the collectors do not make a catalog.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +81,7 @@ pub enum CatalogError {
 impl Catalog {
     /// The collectors that are linked into the binary.
     pub fn new() -> Result<Self, CatalogError> {
-        let mut fragments: Vec<Fragment> = Vec::new();
+        let mut fragments: Vec<Arc<Fragment>> = Vec::new();
         for embedded in inventory::iter::<Embedded> {
             let fragment = Fragment::parse(embedded.manifest, embedded.probe, embedded.direct);
             let fragment = fragment.map_err(|error| CatalogError::Fragment {
@@ -50,22 +91,85 @@ impl Catalog {
             if fragments.iter().any(|f| f.manifest.name == fragment.manifest.name) {
                 return Err(CatalogError::Twice(fragment.manifest.name));
             }
-            fragments.push(fragment);
+            fragments.push(Arc::new(fragment));
         }
         // The order in which linked crates register is unspecified.
         fragments.sort_by(|a, b| a.manifest.name.cmp(&b.manifest.name));
         Ok(Self { fragments })
     }
 
+    /// Adds a collector that was found in a folder.
+    ///
+    /// # Errors
+    /// What of it is taken; the catalog is as before.
+    pub fn add(&mut self, fragment: Fragment) -> Result<(), Taken> {
+        self.check(&fragment)?;
+        let at = self.fragments.partition_point(|known| known.manifest.name < fragment.manifest.name);
+        self.fragments.insert(at, Arc::new(fragment));
+        Ok(())
+    }
+
+    fn check(&self, fragment: &Fragment) -> Result<(), Taken> {
+        let name = &fragment.manifest.name;
+        if RESERVED.contains(&name.as_str()) {
+            let by = "it is a word of tracer's own".to_owned();
+            return Err(Taken::Name { name: name.clone(), by });
+        }
+        if let Some(known) = self.find(name) {
+            let by =
+                known.folder.as_ref().map_or("built in".to_owned(), |folder| folder.display().to_string());
+            return Err(Taken::Name { name: name.clone(), by });
+        }
+        for section in fragment.readers.iter().map(|reader| reader.schema.section()) {
+            let by = if RESERVED.contains(&section) {
+                "something of tracer's own".to_owned()
+            } else if let Some(known) = self.iter().find(|known| known.schema(section).is_some()) {
+                format!("one of collector {}", known.manifest.name)
+            } else if self.is_argument(section) {
+                // Filters would no longer see the argument behind it.
+                format!("`struct {section}`, which filters read fields of")
+            } else {
+                continue;
+            };
+            return Err(Taken::Section { section: section.to_owned(), by });
+        }
+        for map in &fragment.maps {
+            if let Some(known) = self.iter().find(|known| known.maps.contains(map)) {
+                return Err(Taken::Map { map: map.clone(), by: known.manifest.name.clone() });
+            }
+        }
+        // What is there was checked when it came.
+        let mut table = self.options().map_err(|error| match error {
+            CatalogError::Option { error, .. } => Taken::Option(error),
+            other => Taken::Name { name: name.clone(), by: other.to_string() },
+        })?;
+        Ok(definitions(fragment).into_iter().try_for_each(|option| table.add(option))?)
+    }
+
+    /// Whether some collector takes a struct of this name as an argument.
+    fn is_argument(&self, name: &str) -> bool {
+        let wants = self.iter().flat_map(|known| &known.readers).flat_map(|reader| &reader.wants.members);
+        wants
+            .filter_map(|want| want.argument())
+            .any(|ty| matches!(ty, ArgType::Struct(known) if known == name))
+    }
+
+    /// The same without some collectors.
+    #[must_use]
+    pub fn without(&self, refused: &BTreeMap<String, String>) -> Self {
+        let stays = |fragment: &&Arc<Fragment>| !refused.contains_key(&fragment.manifest.name);
+        Self { fragments: self.fragments.iter().filter(stays).cloned().collect() }
+    }
+
     /// All, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Fragment> {
-        self.fragments.iter()
+        self.fragments.iter().map(|fragment| &**fragment)
     }
 
     /// One by its name; `skb-drop` finds `skb_drop`.
     pub fn find(&self, name: &str) -> Option<&Fragment> {
         let name = name.replace('-', "_");
-        self.fragments.iter().find(|f| f.manifest.name == name)
+        self.iter().find(|f| f.manifest.name == name)
     }
 
     /// All names.
@@ -78,28 +182,36 @@ impl Catalog {
         let failed = |name: &str, error| CatalogError::Option { name: name.to_owned(), error };
         let mut table = OptionTable::new([]).map_err(|e| failed("tracer", e))?;
         for fragment in &self.fragments {
-            let collector = &fragment.manifest.name;
-            for option in &fragment.manifest.options {
-                let name = option_name(collector, option);
-                let value = match (&option.selects, option.number) {
-                    (Some(field), _) => words(fragment, field),
-                    (None, Some(n)) => ValueType::Integer { min: n.min.into(), max: n.max.into() },
-                    (None, None) => ValueType::String,
-                };
-                let mut def = OptionDef::new(name, option.about.clone(), value)
-                    .on([SubCommand::Collect])
-                    .heading(format!("Collector {collector}"));
-                if let Some(field) = &option.selects {
-                    def = def.selects(FieldPath { section: collector.clone(), field: field.clone() });
-                }
-                if let Some(number) = option.number {
-                    def = def.default(number.default.to_string());
-                }
-                table.add(def).map_err(|e| failed(collector, e))?;
+            for option in definitions(fragment) {
+                table.add(option).map_err(|e| failed(&fragment.manifest.name, e))?;
             }
         }
         Ok(table)
     }
+}
+
+/// A collector's options, as the table wants them.
+fn definitions(fragment: &Fragment) -> Vec<OptionDef> {
+    let collector = &fragment.manifest.name;
+    let options = fragment.manifest.options.iter().map(|option| {
+        let name = option_name(collector, option);
+        let value = match (&option.selects, option.number) {
+            (Some(field), _) => words(fragment, field),
+            (None, Some(n)) => ValueType::Integer { min: n.min.into(), max: n.max.into() },
+            (None, None) => ValueType::String,
+        };
+        let mut def = OptionDef::new(name, option.about.clone(), value)
+            .on([SubCommand::Collect])
+            .heading(format!("Collector {collector}"));
+        if let Some(field) = &option.selects {
+            def = def.selects(FieldPath { section: collector.clone(), field: field.clone() });
+        }
+        if let Some(number) = option.number {
+            def = def.default(number.default.to_string());
+        }
+        def
+    });
+    options.collect()
 }
 
 /// How a collector's option is called on the command line.

@@ -5,6 +5,7 @@
 //! beyond its fixed part, r9 the counters of the probe that was hit, where a program has several.
 //! Everything else is scratch or on the stack.
 
+mod alone;
 mod arguments;
 mod decide;
 mod guard;
@@ -14,6 +15,7 @@ mod leaf;
 mod record;
 mod returns;
 
+pub(crate) use alone::generate as generate_alone;
 pub(crate) use hook::generate as generate_hook;
 pub(crate) use inline::Inlined;
 

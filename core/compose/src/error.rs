@@ -20,6 +20,42 @@ pub enum FragmentError {
     /// The object's BTF cannot be read.
     #[error("the object's BTF: {0}")]
     Btf(#[from] BtfError),
+    /// The object does not say which version of the fragment ABI it was compiled with.
+    #[error(
+        "the object does not say which version of the fragment ABI it is for: include `tracer/fragment.h`"
+    )]
+    NoAbi,
+    /// Compiled for another version of the fragment ABI.
+    #[error(
+        "the object was compiled for version {found} of the fragment ABI, and this tracer has {known}: compile it with \
+         the headers that `tracer plugin include-dir` names"
+    )]
+    Abi {
+        /// What the object says, made harmless.
+        found: String,
+        /// `MAJOR.MINOR` of this tracer.
+        known: String,
+    },
+    /// A helper that fragments may not call.
+    #[error(
+        "{function} calls helper {helper}{}, which a fragment may not: it only reads, and keeps maps of its own", known_as(*helper)
+    )]
+    Helper {
+        /// The C function, or the section of the object.
+        function: String,
+        /// The helper's number in `include/uapi/linux/bpf.h`.
+        helper: i32,
+    },
+    /// A section that takes too much of a record, or arguments too much of the stack.
+    #[error("{what} takes {size} bytes; {most} are possible")]
+    TooLarge {
+        /// What it is.
+        what: String,
+        /// Its size.
+        size: u32,
+        /// The limit.
+        most: u32,
+    },
     /// A call or variable that no object defines.
     #[error("`{0}` is not defined in the object")]
     Undefined(String),
@@ -77,6 +113,10 @@ pub enum FragmentError {
     /// The object's relocations do not fit this kernel's types, or the object is malformed.
     #[error("cannot be resolved against this kernel's types: {0}")]
     Relocation(String),
+}
+
+fn known_as(helper: i32) -> String {
+    crate::helpers::name(helper).map(|name| format!(" ({name})")).unwrap_or_default()
 }
 
 /// Why a program cannot be composed from parts that are fine by themselves.

@@ -3,7 +3,7 @@
 //! What a reader wants and reports is its C signature, read from the object's BTF:
 //! `int reader__SECTION(struct ARGS *, struct SECTION_STRUCT *)`.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use tracer_bpf::{Btf, btf::Kind};
@@ -12,6 +12,7 @@ use tracer_event::{Kind as FieldKind, Schema};
 use crate::{
     arguments::{ArgType, Arguments},
     error::FragmentError,
+    helpers,
     hook::Hook,
     kernel_enum::{KernelEnumField, KernelEnums},
     manifest::Manifest,
@@ -60,9 +61,18 @@ pub struct Fragment {
     pub hooks: Vec<Hook>,
     /// What it takes to follow packets, if the collector can.
     pub follow: Option<Follow>,
+    /// The names of its maps.
+    pub maps: Vec<String>,
+    /// The folder that it was found in; `None` for a collector that is linked into the binary.
+    pub folder: Option<PathBuf>,
     pub(crate) probe: Vec<u8>,
     pub(crate) direct: Option<Vec<u8>>,
 }
+
+/// Bytes of a section's fixed part at most: a record has many, and an instruction reaches 32 KiB.
+pub const SECTION_MAX: u32 = 4096;
+/// Bytes of a struct of arguments at most: all of a program's stack is 512.
+pub const ARGUMENTS_MAX: u32 = 96;
 
 /// A function that fills one section.
 #[derive(Debug, Clone)]
@@ -168,6 +178,8 @@ impl Fragment {
             accessors: Vec::new(),
             hooks: Vec::new(),
             follow: None,
+            maps: map_names(probe),
+            folder: None,
             probe: probe.to_vec(),
             direct: direct.map(<[u8]>::to_vec),
         };
@@ -200,7 +212,51 @@ impl Fragment {
         };
         fragment.check_names()?;
         fragment.check_maps(&btf)?;
+        fragment.check_sizes()?;
         Ok(fragment)
+    }
+
+    /// The same, found in a folder.
+    #[must_use]
+    pub fn found_in(mut self, folder: PathBuf) -> Self {
+        self.folder = Some(folder);
+        self
+    }
+
+    /// Whether another build declares the same: of the two, either may run at a probe.
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn declares_same(&self, other: &Self) -> Result<(), String> {
+        let readers = |fragment: &Self| -> Vec<(String, Wants, Schema)> {
+            let all = fragment.readers.iter();
+            all.map(|r| (r.function.clone(), r.wants.clone(), (*r.schema).clone())).collect()
+        };
+        if readers(self) != readers(other) {
+            return Err("its readers or their sections are others".to_owned());
+        }
+        if self.accessors != other.accessors {
+            return Err("its accessors are others".to_owned());
+        }
+        if self.hooks != other.hooks || self.follow != other.follow {
+            return Err("its hooks are others".to_owned());
+        }
+        let sorted =
+            |fragment: &Self| fragment.maps.iter().cloned().collect::<std::collections::BTreeSet<_>>();
+        if sorted(self) != sorted(other) {
+            return Err("its maps are others".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether it was found in a folder, and so is to be shown to the verifier alone before it is used.
+    pub fn is_plugin(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    /// Whether it has a build with direct loads.
+    pub fn has_direct(&self) -> bool {
+        self.direct.is_some()
     }
 
     /// The section with this name.
@@ -327,6 +383,31 @@ impl Fragment {
             }
         }
         Ok(())
+    }
+
+    /// Maps carry the collector's name, and nothing takes more room than there is.
+    fn check_sizes(&self) -> Result<(), FragmentError> {
+        let collector = &self.manifest.name;
+        let foreign =
+            |map: &&String| !map.strip_prefix(collector.as_str()).is_some_and(|rest| rest.starts_with('_'));
+        if let Some(map) = self.maps.iter().find(foreign) {
+            return Err(FragmentError::MapName { map: map.clone(), collector: collector.clone() });
+        }
+        let sections = self.readers.iter().map(|reader| {
+            let what = format!("section {}", reader.schema.section());
+            (what, reader.schema.size(), SECTION_MAX)
+        });
+        let follow = self.follow.iter().flat_map(|follow| [&follow.note, &follow.asked]);
+        let wants = self.readers.iter().map(|r| (&r.function, &r.wants));
+        let wants = wants.chain(self.accessors.iter().map(|a| (&a.function, &a.wants)));
+        let wants = wants.chain(self.hooks.iter().chain(follow).map(|hook| (&hook.function, &hook.wants)));
+        let arguments = wants.map(|(function, wants)| {
+            (format!("{function}: its struct of arguments"), wants.size, ARGUMENTS_MAX)
+        });
+        match sections.chain(arguments).find(|(_, size, most)| size > most) {
+            Some((what, size, most)) => Err(FragmentError::TooLarge { what, size, most }),
+            None => Ok(()),
+        }
     }
 
     /// The guard's accessor and values are there, and the accessor does without what is withheld.
@@ -462,7 +543,45 @@ fn check_object(data: &[u8]) -> Result<Btf, FragmentError> {
         return Err(FragmentError::Licence(licence));
     }
     let btf = elf.section_by_name(".BTF").and_then(|s| s.data().ok()).ok_or(FragmentError::NoBtf)?;
+    abi(elf.section_by_name(ABI_SECTION).and_then(|s| s.data().ok()))?;
+    for section in elf.sections().filter(|s| s.kind() == object::SectionKind::Text) {
+        let name = section.name().unwrap_or_default();
+        if let Some(helper) = section.data().ok().and_then(helpers::forbidden) {
+            return Err(FragmentError::Helper { function: format!("the code in section {name}"), helper });
+        }
+    }
     Ok(Btf::parse(btf.to_vec())?)
+}
+
+/// Where an object says which version of the fragment ABI it was compiled with.
+const ABI_SECTION: &str = "tracer_abi";
+
+/// Judges what an object says of its version: the same major number, and no newer minor one.
+fn abi(said: Option<&[u8]>) -> Result<(), FragmentError> {
+    let said = said.ok_or(FragmentError::NoAbi)?;
+    let said = String::from_utf8_lossy(said).trim_end_matches('\0').to_owned();
+    let number = |text: &str| text.parse::<u32>().ok();
+    let version = said.split_once('.').and_then(|(major, minor)| Some((number(major)?, number(minor)?)));
+    let (major, minor) = ABI;
+    match version {
+        Some((of, to)) if of == major && to <= minor => Ok(()),
+        _ => Err(FragmentError::Abi {
+            found: said.escape_default().take(40).collect(),
+            known: format!("{major}.{minor}"),
+        }),
+    }
+}
+
+/// The version of the fragment ABI: `TRACER_ABI_MAJOR` and `TRACER_ABI_MINOR` of `tracer/fragment.h`.
+pub const ABI: (u32, u32) = (1, 0);
+
+/// The names of an object's maps: what its section `.maps` defines.
+fn map_names(data: &[u8]) -> Vec<String> {
+    let Ok(elf) = object::File::parse(data) else { return Vec::new() };
+    let Some(maps) = elf.section_by_name(".maps").map(|section| section.index()) else { return Vec::new() };
+    let symbols = elf.symbols().filter(|symbol| symbol.section_index() == Some(maps));
+    let named = symbols.filter(|symbol| symbol.kind() == object::SymbolKind::Data);
+    named.filter_map(|symbol| Some(symbol.name().ok()?.to_owned())).collect()
 }
 
 impl Wants {

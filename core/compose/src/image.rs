@@ -6,6 +6,7 @@ use tracer_bpf::{Insn, btf::Builder, btf::Moved, listing};
 use tracer_event::Layout;
 
 use crate::{
+    alone::AloneShape,
     driver::{self, BEHIND, Callee, Driver, FILTER, Function, GUARD, Inlined},
     error::ComposeError,
     hook::HookShape,
@@ -104,22 +105,38 @@ pub fn compose(shape: &Shape<'_>) -> Result<Image, ComposeError> {
     Ok(linker.finish())
 }
 
+/// Composes the program that shows a function to the verifier alone; it is never attached.
+pub fn compose_alone(shape: &AloneShape<'_>) -> Result<Image, ComposeError> {
+    let layout = Layout::new(Vec::new()).map_err(|e| ComposeError::Layout(e.to_string()))?;
+    let driver = driver::generate_alone(shape)?;
+    let sizes = Sizes { slot: 0, slots: shape.memory.unwrap_or(0), call: 0 };
+    let mut linker = Linker::new(&driver, layout, sizes);
+    linker.call_fragment(&driver, shape.fragment)?;
+    Ok(linker.finish())
+}
+
 /// Composes the program of a hook: it has no slots, and its records' layout is empty.
 pub fn compose_hook(shape: &HookShape<'_>) -> Result<Image, ComposeError> {
     let layout = Layout::new(Vec::new()).map_err(|e| ComposeError::Layout(e.to_string()))?;
     let driver = driver::generate_hook(shape)?;
     let mut linker = Linker::new(&driver, layout, Sizes { slot: 0, slots: 0, call: 0 });
-    for call in &driver.calls {
-        let Callee::Fragment { fragment, function } = &call.callee else { continue };
-        let func = shape.fragment.funcs.get(function);
-        let func = func.ok_or_else(|| ComposeError::NotLinked(function.clone()))?;
-        let start = linker.place(shape.fragment, *fragment, function, func);
-        linker.call(call.at, start);
-    }
+    linker.call_fragment(&driver, shape.fragment)?;
     Ok(linker.finish())
 }
 
 impl Linker {
+    /// Leads all calls to functions of the one fragment that there is.
+    fn call_fragment(&mut self, driver: &Driver, linked: &Linked) -> Result<(), ComposeError> {
+        for call in &driver.calls {
+            let Callee::Fragment { fragment, function } = &call.callee else { continue };
+            let func = linked.funcs.get(function);
+            let func = func.ok_or_else(|| ComposeError::NotLinked(function.clone()))?;
+            let start = self.place(linked, *fragment, function, func);
+            self.call(call.at, start);
+        }
+        Ok(())
+    }
+
     /// Leads the call at `at` to the function at `start`.
     fn call(&mut self, at: usize, start: usize) {
         let distance = i64::try_from(start).unwrap_or(0) - i64::try_from(at).unwrap_or(0) - 1;

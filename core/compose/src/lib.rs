@@ -12,12 +12,14 @@
 
 #![forbid(unsafe_code)]
 
+mod alone;
 mod arguments;
 mod catalog;
 mod driver;
 mod error;
 pub mod filter;
 mod fragment;
+mod helpers;
 mod hook;
 mod image;
 mod kernel_enum;
@@ -27,19 +29,25 @@ mod registry;
 mod schema;
 mod shape;
 
+pub use alone::{AloneShape, Judged};
 pub use arguments::{ArgType, Argument, Arguments, Origin};
 pub use aya_obj::btf::BtfFeatures;
-pub use catalog::{Catalog, CatalogError, option_name};
+pub use catalog::{Catalog, CatalogError, Taken, option_name};
 pub use error::{ComposeError, FragmentError};
-pub use fragment::{Accessor, Build, Follow, Fragment, From, Reader, Want, Wants};
+pub use fragment::{
+    ABI, ARGUMENTS_MAX, Accessor, Build, Follow, Fragment, From, Reader, SECTION_MAX, Want, Wants,
+};
+pub use helpers::allowed_helpers;
 pub use hook::{Exception, Hook, HookKind, HookPlace, HookShape, ManifestHook, ManifestLoss};
-pub use image::{Blame, Image, ImageMap, compose, compose_hook};
+pub use image::{Blame, Image, ImageMap, compose, compose_alone, compose_hook};
 pub use kernel_enum::{KernelEnumField, KernelEnums};
 pub use link::{Func, Linked, MapSpec, Target, btf_section, kernel_types};
 pub use manifest::{
     Guard as ManifestGuard, Manifest, ManifestError, ManifestOption, Need, PlaceName, SectionText,
 };
 pub use registry::Embedded;
+#[doc(hidden)]
+pub use registry::inventory;
 pub use shape::{
     Attach, BoundReader, CALLS, COUNTERS, Guard, MapRef, ReturnValue, Role, STACK_BYTES, Shape, counter,
 };

@@ -16,13 +16,14 @@ use object::Endianness;
 use tracer_bpf::{
     Btf, Insn, Pruned,
     btf::Kind,
-    insn::{PSEUDO_MAP_FD, PSEUDO_MAP_VALUE},
+    insn::{PSEUDO_FUNC, PSEUDO_MAP_FD, PSEUDO_MAP_VALUE},
     prune,
 };
 
 use crate::{
     error::FragmentError,
     fragment::{Build, Fragment},
+    helpers,
 };
 
 /// What the running kernel is: types to resolve against, and which kinds of BTF it can load.
@@ -170,7 +171,17 @@ fn link(fragment: &Fragment, build: Build, target: &Target) -> Result<Linked, Fr
         let func = Func { insns: f.instructions.iter().map(insn).collect(), func_info, line_info };
         Some((name.clone(), func.without_dead_code()))
     });
-    let funcs = funcs.collect();
+    let funcs: BTreeMap<String, Func> = funcs.collect();
+    // Relocation writes into instructions: what is judged is what will run.
+    for (function, func) in &funcs {
+        if let Some(helper) = helpers::forbidden_in(&func.insns) {
+            return Err(FragmentError::Helper { function: function.clone(), helper });
+        }
+        if func.refers_elsewhere(maps.len()) {
+            let reason = format!("{function} refers to a map or variable that is not its own");
+            return Err(FragmentError::Relocation(reason));
+        }
+    }
     Ok(Linked { collector: collector.clone(), build, funcs, btf: Btf::parse(btf)?, maps })
 }
 
@@ -188,6 +199,18 @@ impl Func {
         let line_info =
             line_info.filter_map(|[at, file, text, line]| Some([place(*at)?, *file, *text, *line]));
         Self { insns, func_info, line_info: line_info.collect() }
+    }
+
+    /// Whether some load is of something that relocation did not put there: a map beyond the fragment's own, or what
+    /// the kernel knows by a number. After linking it would be taken for one of the driver's maps.
+    fn refers_elsewhere(&self, maps: usize) -> bool {
+        self.insns.iter().filter(|insn| insn.is_ld_imm64()).any(|insn| match insn.src {
+            0 | PSEUDO_FUNC => false,
+            PSEUDO_MAP_FD | PSEUDO_MAP_VALUE => {
+                usize::try_from(insn.imm).is_ok_and(|index| index >= maps) || insn.imm < 0
+            }
+            _ => true,
+        })
     }
 
     /// Indices of the instructions that load a map, or its value.

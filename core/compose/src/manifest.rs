@@ -23,6 +23,8 @@ pub struct Manifest {
     pub name: String,
     /// One line for lists and help.
     pub about: String,
+    /// The collector's own version, for people.
+    pub release: Option<String>,
     /// What must be true of the system for the collector to see anything.
     #[serde(default)]
     pub needs: Vec<Need>,

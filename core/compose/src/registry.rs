@@ -12,3 +12,21 @@ pub struct Embedded {
 }
 
 inventory::collect!(Embedded);
+
+#[doc(hidden)]
+pub use inventory;
+
+/// Submits the collector in the folder of this name beside the crate's `Cargo.toml`; the crate's build script has compiled it
+/// to `OUT_DIR` with `tracer_ebpf::build`. A binary that links the crate has the collector.
+#[macro_export]
+macro_rules! collector {
+    ($name:literal) => {
+        $crate::inventory::submit! {
+            $crate::Embedded {
+                manifest: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $name, "/collector.toml")),
+                probe: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".bpf.o")),
+                direct: Some(include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".direct.bpf.o"))),
+            }
+        }
+    };
+}

@@ -73,6 +73,17 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A plugin that this kernel does not take.
+    #[error(
+        "plugin {collector} is refused: {reason}\n  = help: `tracer plugin check` with its folder says all; without it: \
+         `--no-plugins`, or other collectors with `-c`"
+    )]
+    Plugin {
+        /// The collector.
+        collector: String,
+        /// Why.
+        reason: String,
+    },
     /// A fragment that does not fit this kernel.
     #[error("collector {collector}: {error}")]
     Link {
@@ -147,6 +158,7 @@ impl Error {
             | Self::Types(_)
             | Self::Missing { .. }
             | Self::Attach { .. }
+            | Self::Plugin { .. }
             | Self::Collector { .. } => Class::Host,
             _ => Class::Failed,
         }

@@ -12,7 +12,7 @@ use tracer_kernel::{
 use crate::{
     error::Error,
     ledger::Ledger,
-    load::Loader,
+    load::{Loader, alone},
     plan::{Plan, PlannedProbe},
     request::{Request, Way},
     source::rings,
@@ -86,7 +86,9 @@ pub fn explain(request: &Request, catalog: &Catalog) -> Result<Explanation, Erro
     let mut types = Types::new()?;
     types.add_files(&request.btf)?;
     Ledger::new(false).prepare(&collectors, &request.probes, &mut types, &mut |_| {})?;
-    let mut plan = Plan::new(request, catalog, &mut types, &symbols)?;
+    let (usable, refused) = usable(request, catalog, &mut types, &symbols)?;
+    let mut plan = Plan::new(request, &usable, &mut types, &symbols)?;
+    plan.notes.splice(0..0, refused);
     let own = Capabilities::of_this_thread()
         .map_err(|error| Error::System { what: "cannot read this process's capabilities", error })?;
     let verified = own.missing(&[Capability::Bpf, Capability::Perfmon]).is_empty();
@@ -128,6 +130,23 @@ pub fn explain(request: &Request, catalog: &Catalog) -> Result<Explanation, Erro
     Ok(Explanation { kernel, probes: explained, hooks, notes: plan.notes.clone(), changes, verified })
 }
 
+/// The collectors without the plugins that the verifier refuses, and what to say of those; without privileges, all.
+fn usable(
+    request: &Request,
+    catalog: &Catalog,
+    types: &mut Types,
+    symbols: &Symbols,
+) -> Result<(Catalog, Vec<String>), Error> {
+    let own = Capabilities::of_this_thread()
+        .map_err(|error| Error::System { what: "cannot read this process's capabilities", error })?;
+    if !own.missing(&[Capability::Bpf, Capability::Perfmon]).is_empty() {
+        return Ok((catalog.clone(), Vec::new()));
+    }
+    let refused = alone::refused(catalog, request, types, symbols)?;
+    let told = refused.iter().map(|(name, reason)| format!("plugin {name} is left out: {reason}"));
+    Ok((catalog.without(&refused), told.collect()))
+}
+
 /// What becomes of the filters of a request at one probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterAtProbe {
@@ -159,7 +178,9 @@ pub fn explain_filter(
     types.add_files(&request.btf)?;
     let collectors = crate::plan::collectors(request, catalog)?;
     Ledger::new(false).prepare(&collectors, &request.probes, &mut types, &mut |_| {})?;
-    let mut plan = Plan::new(request, catalog, &mut types, &symbols)?;
+    let (usable, refused) = usable(request, catalog, &mut types, &symbols)?;
+    let mut plan = Plan::new(request, &usable, &mut types, &symbols)?;
+    plan.notes.splice(0..0, refused);
     let more = shown(&mut plan);
     let mut found: Vec<FilterAtProbe> = Vec::new();
     for (probe, more) in plan.probes.iter().zip(more) {

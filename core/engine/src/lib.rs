@@ -27,6 +27,7 @@ mod run;
 mod shortfall;
 mod signals;
 mod source;
+mod trial;
 mod types;
 
 pub use attached::{Counts, Missed};
@@ -40,4 +41,5 @@ pub use plan::{Plan, PlannedHook, PlannedProbe};
 pub use request::{Request, Way};
 pub use run::{Ended, Outcome, collect};
 pub use source::Source;
+pub use trial::{TRIALS, Trial, trials};
 pub use types::{Place, PlaceKind, Types, TypesError};

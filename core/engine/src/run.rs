@@ -24,7 +24,7 @@ use crate::{
     command::RunningCommand,
     error::Error,
     ledger::Ledger,
-    load::{Live, Loader},
+    load::{Live, Loader, alone},
     notice::Notice,
     plan::{self, Plan},
     pump::{Parts, Pump, Show, Word},
@@ -114,15 +114,30 @@ pub fn collect(
         types.add_files(&request.btf)?;
         let mut ledger = Ledger::new(request.allow_system_changes);
         ledger.prepare(&collectors, &request.probes, &mut types, notify)?;
-        let mut plan = Plan::new(request, catalog, &mut types, &symbols)?;
-        let attached = attach(request, &mut plan, &types, &symbols, &mut signals).await;
-        plan.notes.iter().for_each(|note| notify(Notice::Note(note.clone())));
-        let (attached, ring, left_out) = attached?;
+        // Plugins that the verifier refuses are left out, and the others are a trace nevertheless.
+        let mut refused = BTreeMap::new();
+        for (name, reason) in alone::refused(catalog, request, &mut types, &symbols)? {
+            leave_out(&mut refused, request, name, reason, notify)?;
+        }
+        let (attached, ring, left_out, needs) = loop {
+            let usable = catalog.without(&refused);
+            let mut plan = Plan::new(request, &usable, &mut types, &symbols)?;
+            match attach(request, &mut plan, &types, &symbols, &mut signals).await {
+                Err(Error::Plugin { collector, reason }) if !refused.contains_key(&collector) => {
+                    leave_out(&mut refused, request, collector, reason, notify)?;
+                }
+                attached => {
+                    plan.notes.iter().for_each(|note| notify(Notice::Note(note.clone())));
+                    let (attached, ring, left_out) = attached?;
+                    break (attached, ring, left_out, plan.needs);
+                }
+            }
+        };
         drop(types);
         left_out.into_iter().for_each(|why| notify(Notice::Note(why)));
         tell_hooks(&attached, notify);
         tell_attached(attached.live(), notify);
-        ledger.arm(&plan.needs, &symbols, notify)?;
+        ledger.arm(&needs, &symbols, notify)?;
         // Programs and trampolines have names of their own now, which stacks go through.
         let mut symbols = symbols;
         symbols.forget();
@@ -133,6 +148,22 @@ pub fn collect(
         let flow = Flow::start(request, attached, ring, ledger, symbols, sink)?;
         flow.run(signals, notify).await
     })
+}
+
+/// Goes on without a plugin, or not at all if it was asked for by name.
+fn leave_out(
+    refused: &mut BTreeMap<String, String>,
+    request: &Request,
+    collector: String,
+    reason: String,
+    notify: &mut dyn FnMut(Notice),
+) -> Result<(), Error> {
+    if request.collectors.iter().any(|named| named.value.replace('-', "_") == collector) {
+        return Err(Error::Plugin { collector, reason });
+    }
+    notify(Notice::Note(format!("plugin {collector} is left out: {reason}")));
+    refused.insert(collector, reason);
+    Ok(())
 }
 
 /// Says how many hooks each collector has.

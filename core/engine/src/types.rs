@@ -2,7 +2,7 @@
 //! small slice of both that fragments are resolved against.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,7 +13,7 @@ use tracer_bpf::{
     Btf, BtfError,
     btf::{Kind, Slice},
 };
-use tracer_compose::{ArgType, KernelEnums};
+use tracer_compose::{ArgType, Arguments, KernelEnums};
 use tracer_kernel::btf as sysfs;
 
 /// Why the kernel's types cannot be had.
@@ -246,6 +246,30 @@ impl Types {
         Ok(found.into_iter().collect())
     }
 
+    /// The places of a kind in the kernel itself whose parameters, by their types, satisfy a condition; so many at most.
+    pub(crate) fn offering(
+        &self,
+        kind: PlaceKind,
+        derive: &[String],
+        most: usize,
+        wanted: &dyn Fn(&Arguments) -> bool,
+    ) -> Vec<(String, Place, Arguments)> {
+        let types = self.vmlinux.own_ids().filter_map(|id| self.vmlinux.ty(id).ok());
+        let named = types.filter(|ty| ty.kind() == kind.kind()).filter_map(|ty| {
+            let name = match kind {
+                PlaceKind::Function => ty.name(),
+                PlaceKind::Tracepoint => ty.name().strip_prefix(TRACEPOINT)?,
+            };
+            (!is_machinery(name)).then(|| (name.to_owned(), ty.id()))
+        });
+        let offers = named.filter_map(|(name, id)| {
+            let place = Place::of(kind, None, false, &self.vmlinux, id)?;
+            let arguments = Arguments::of_function(&place.btf, place.prototype, place.skip, derive);
+            wanted(&arguments).then_some((name, place, arguments))
+        });
+        offers.take(most).collect()
+    }
+
     /// The enumerators of these enums, as far as the kernel or a loaded module has them. The kernel is asked first: newer
     /// kernels' modules carry copies of its types.
     pub fn kernel_enums<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) -> KernelEnums {
@@ -294,6 +318,22 @@ impl Types {
             }
         }
         self.files.values().find(|btf| has(btf)).map(Arc::clone)
+    }
+
+    /// Sees the modules that have one of these types, as far as the kernel itself has not: [`Types::slice`] finds them then.
+    pub fn see<'n>(&mut self, types: impl IntoIterator<Item = (Kind, &'n str)>) {
+        let absent =
+            types.into_iter().filter(|(kind, name)| self.vmlinux.find_own(*kind, name).next().is_none());
+        let names: BTreeSet<Vec<u8>> =
+            absent.map(|(_, name)| [&b"\0"[..], name.as_bytes(), b"\0"].concat()).collect();
+        let modules = if names.is_empty() { Vec::new() } else { sysfs::modules() };
+        for module in modules {
+            // A module that is gone or cannot be understood is passed over.
+            let Ok(bytes) = sysfs::module(&module) else { continue };
+            if names.iter().any(|name| memmem::find(&bytes, name).is_some()) {
+                let _ = self.parse_module(&module, bytes);
+            }
+        }
     }
 
     /// Whether the kernel, or a module seen so far, has an argument's type.

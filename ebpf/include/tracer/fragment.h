@@ -57,6 +57,14 @@
 #ifndef TRACER_FRAGMENT_H
 #define TRACER_FRAGMENT_H
 
+/*
+ * The version of this interface. An object says which one it was compiled with. The major number changes when objects that
+ * were compiled before no longer work, the minor one when something was added: a tracer takes objects with its own major
+ * number and no greater minor one.
+ */
+#define TRACER_ABI_MAJOR 1
+#define TRACER_ABI_MINOR 0
+
 typedef unsigned char __u8;
 typedef unsigned short __u16;
 typedef unsigned int __u32;
@@ -138,6 +146,7 @@ typedef long long __s64;
 /* From include/uapi/linux/bpf.h. */
 #define BPF_MAP_TYPE_HASH 1
 #define BPF_MAP_TYPE_ARRAY 2
+#define BPF_MAP_TYPE_PERCPU_HASH 5
 #define BPF_MAP_TYPE_PERCPU_ARRAY 6
 #define BPF_MAP_TYPE_LRU_HASH 9
 #define BPF_ANY 0
@@ -182,6 +191,17 @@ static long (*bpf_loop)(__u32 n, void *callback, void *ctx, __u64 flags) = (void
 		loaded_;                                                          \
 	})
 #endif
+
+/*
+ * A field behind a pointer that was cast to another KERNEL struct, or computed: `READ(((struct tcp_sock *)sk)->snd_nxt)`. It is
+ * read with a helper in both builds, since the verifier knows the pointer by its old type only. 0 where it cannot be read.
+ */
+#define READ(field)                                                               \
+	({                                                                        \
+		__typeof__(field) read_;                                          \
+		bpf_probe_read_kernel(&read_, sizeof(read_), &(field));           \
+		read_;                                                            \
+	})
 
 /*
  * A bitfield, at most 64 bits with its neighbours, behind a typed pointer; 0 where it cannot be
@@ -248,6 +268,13 @@ static long (*bpf_loop)(__u32 n, void *callback, void *ctx, __u64 flags) = (void
 		at_;                                                              \
 	})
 
-char LICENSE[] SEC("license") = "Dual MIT/GPL";
+#define TRACER_STRING_(text) #text
+#define TRACER_STRING(text) TRACER_STRING_(text)
+#ifndef TRACER_LICENSE
+/* What an object is licensed under, to be defined before this is included; tracing helpers take those that the GPL does. */
+#define TRACER_LICENSE "Dual MIT/GPL"
+#endif
+char LICENSE[] SEC("license") = TRACER_LICENSE;
+char TRACER_ABI[] SEC("tracer_abi") = TRACER_STRING(TRACER_ABI_MAJOR) "." TRACER_STRING(TRACER_ABI_MINOR);
 
 #endif

@@ -47,18 +47,19 @@ impl Case {
         command.push('\n');
     }
 
-    /// All cases of the workspace, by name: those in `tests/vm` and those that collectors bring.
+    /// All cases of the workspace, by name: those in `tests/vm` and those that collectors and example plugins bring.
     pub(crate) fn all() -> Result<Vec<Case>> {
         let root = place::workspace()?;
         let mut cases = in_folder(&root.join("tests/vm"), "")?;
-        let collectors = root.join("collectors");
-        for entry in
-            fs::read_dir(&collectors).with_context(|| format!("cannot read {}", collectors.display()))?
-        {
-            let entry = entry?;
-            let folder = entry.path().join("cases");
-            if folder.is_dir() {
-                cases.extend(in_folder(&folder, &format!("{}/", entry.file_name().to_string_lossy()))?);
+        for folders in [root.join("collectors"), root.join("plugins/examples")] {
+            for entry in
+                fs::read_dir(&folders).with_context(|| format!("cannot read {}", folders.display()))?
+            {
+                let entry = entry?;
+                let folder = entry.path().join("cases");
+                if folder.is_dir() {
+                    cases.extend(in_folder(&folder, &format!("{}/", entry.file_name().to_string_lossy()))?);
+                }
             }
         }
         cases.sort_by(|a, b| a.name.cmp(&b.name));

@@ -118,6 +118,7 @@ pub(crate) fn write_payload(payload: &Payload<'_>, tree: &Path) -> Result<()> {
     fs::set_permissions(&tracer, fs::Permissions::from_mode(0o755))?;
     fs::copy(test::traffic()?, tree.join("bin/tracer-traffic")).context("cannot copy tracer-traffic")?;
     write_types(&scripts.join("btf"), &tree.join("btf"))?;
+    write_plugins(&tree.join("plugins"))?;
     if payload.cases.iter().any(Case::asks_filters) {
         test::filters(&tree.join("filter"))?;
     }
@@ -147,6 +148,42 @@ fn write_types(sources: &Path, into: &Path) -> Result<()> {
         let object = into.join(format!("{}.o", name.to_string_lossy()));
         let mut clang = Command::new(setup::clang().context("there is no clang: run `cargo xtask setup`")?);
         command::quiet(clang.args(["-target", "bpf", "-g", "-c"]).arg(&source).arg("-o").arg(&object))?;
+    }
+    Ok(())
+}
+
+/// The example plugins, those that are to be refused, and the built-in collectors as folders of the same form.
+fn write_plugins(into: &Path) -> Result<()> {
+    let workspace = place::workspace()?;
+    let clang = setup::clang().context("there is no clang: run `cargo xtask setup`")?;
+    for sources in ["plugins/examples", "collectors", "tests/vm/plugins"] {
+        let sources = workspace.join(sources);
+        for entry in fs::read_dir(&sources).with_context(|| format!("cannot read {}", sources.display()))? {
+            let source = entry?.path();
+            let name = source.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if !source.join("collector.toml").exists() {
+                continue;
+            }
+            let folder = into.join(&name);
+            fs::create_dir_all(&folder)?;
+            fs::copy(source.join("collector.toml"), folder.join("collector.toml"))?;
+            for (object, direct) in [("bpf.o", None), ("direct.bpf.o", Some("-DTRACER_DIRECT"))] {
+                let mut compile = Command::new(&clang);
+                compile.args([
+                    "-target",
+                    "bpf",
+                    "-mcpu=v3",
+                    "-O2",
+                    "-g",
+                    "-Wall",
+                    "-Wno-unused-variable",
+                    "-I",
+                ]);
+                compile.arg(workspace.join("ebpf/include")).args(direct);
+                compile.arg("-c").arg(source.join(format!("{name}.bpf.c")));
+                command::quiet(compile.arg("-o").arg(folder.join(format!("{name}.{object}"))))?;
+            }
+        }
     }
     Ok(())
 }

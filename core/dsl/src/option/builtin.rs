@@ -25,7 +25,7 @@ pub fn builtin() -> Vec<OptionDef> {
     global().into_iter().chain(collect()).chain(trace()).collect()
 }
 
-fn global() -> [OptionDef; 2] {
+fn global() -> [OptionDef; 5] {
     [
         OptionDef::new("profile", "Take arguments from these profiles", ValueType::List)
             .short('p')
@@ -35,6 +35,20 @@ fn global() -> [OptionDef; 2] {
         OptionDef::new("profile-dir", "Look for profiles here first", ValueType::Paths)
             .value_name("DIR")
             .adding()
+            .command_line_only(),
+        OptionDef::new(
+            "plugin",
+            "Take this collector too: a folder with collector.toml and NAME.bpf.o",
+            ValueType::Paths,
+        )
+        .value_name("FOLDER")
+        .adding()
+        .command_line_only(),
+        OptionDef::new("plugin-dir", "Look for folders of collectors here first", ValueType::Paths)
+            .value_name("DIR")
+            .adding()
+            .command_line_only(),
+        OptionDef::new("no-plugins", "Take no collectors but those that are built in", ValueType::Flag)
             .command_line_only(),
     ]
 }

@@ -180,7 +180,21 @@ mod tests {
     fn a_sub_command_takes_its_own_options_and_the_global_ones() {
         let table = table();
         let pcap: Vec<_> = table.of(SubCommand::Pcap).map(|o| o.name.as_str()).collect();
-        assert_eq!(pcap, ["profile", "profile-dir", "file", "probe", "out", "filter", "interface"]);
+        assert_eq!(
+            pcap,
+            [
+                "profile",
+                "profile-dir",
+                "plugin",
+                "plugin-dir",
+                "no-plugins",
+                "file",
+                "probe",
+                "out",
+                "filter",
+                "interface"
+            ]
+        );
     }
 
     #[test]

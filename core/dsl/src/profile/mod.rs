@@ -21,8 +21,8 @@ pub const VERSION: i64 = 1;
 
 /// Keys that are refused in every profile, whether or not the option exists in this build: consent and
 /// what runs code or names files is given on the command line only.
-pub const COMMAND_LINE_ONLY: [&str; 7] =
-    ["allow_system_changes", "cmd", "out", "plugin", "plugin_dir", "btf", "ready_file"];
+pub const COMMAND_LINE_ONLY: [&str; 8] =
+    ["allow_system_changes", "cmd", "out", "plugin", "plugin_dir", "no_plugins", "btf", "ready_file"];
 
 /// A profile, read and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]

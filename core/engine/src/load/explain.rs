@@ -3,6 +3,9 @@
 use tracer_compose::Image;
 use tracer_kernel::LoadError;
 
+/// What a refusal begins with that is about the code, and not about who may load it.
+pub(crate) const REFUSED: &str = "the verifier refused";
+
 /// A refusal in the words of whoever wrote the code: which fragment, which C line.
 pub(super) fn explain(error: &LoadError, image: &Image) -> String {
     let Some(insn) = last_instruction(&error.log) else {
@@ -19,11 +22,11 @@ pub(super) fn explain(error: &LoadError, image: &Image) -> String {
     if reason.contains("195896080") {
         reason = "it uses a field or type that this kernel does not have, without testing for it".to_owned();
     }
-    let Some(blame) = image.blame(insn) else { return format!("the verifier refused it: {reason}") };
+    let Some(blame) = image.blame(insn) else { return format!("{REFUSED} it: {reason}") };
     let who = blame.collector.map_or("tracer itself".to_owned(), |c| format!("collector {c}"));
     let line =
         blame.line.map(|(file, line, text)| format!("\n      at {file}:{line}: {text}")).unwrap_or_default();
-    format!("the verifier refused {who}, in {}: {reason}{line}", blame.function)
+    format!("{REFUSED} {who}, in {}: {reason}{line}", blame.function)
 }
 
 /// The number of the instruction that the verifier looked at last: its log lines begin with it.

@@ -1,6 +1,7 @@
 //! From a plan to programs in the kernel: compose, load, attach. A probe is tried by the ways of its
 //! ladder until one is taken; what was refused is kept, for the message that says why.
 
+pub(crate) mod alone;
 mod explain;
 mod group;
 mod hooks;
@@ -32,7 +33,8 @@ use crate::{
     shortfall::Counter,
     types::Types,
 };
-use program::Refusal;
+pub(crate) use explain::REFUSED;
+pub(crate) use program::{Point, Refusal};
 
 /// A probe in the kernel.
 pub struct Live {
@@ -103,10 +105,15 @@ pub(crate) struct Loader<'a> {
     rings: &'a Map,
     /// Addresses of functions that are attached by them.
     functions: HashMap<String, u64>,
+    /// What the verifier said of plugins' functions alone, with direct loads: by collector, way of attaching and function.
+    alone: HashMap<(usize, Attach, String), Result<(), String>>,
     /// Why the last probe that was left out was refused.
     left_out: Option<Error>,
     done: Outcome,
 }
+
+/// What a refusal begins with that came before the kernel was asked.
+const COMPOSING: &str = "it cannot be put together";
 
 /// Ways of attaching that were refused, with the reasons.
 pub(crate) type Refused = Vec<(String, String)>;
@@ -153,6 +160,7 @@ impl<'a> Loader<'a> {
             maps,
             rings,
             functions: HashMap::new(),
+            alone: HashMap::new(),
             left_out: None,
             done,
         })
@@ -220,7 +228,7 @@ impl<'a> Loader<'a> {
     }
 
     fn probe(&mut self, probe: &PlannedProbe<'a>) -> Result<(), Error> {
-        let mut refused = Refused::new();
+        let (mut refused, mut code_refused) = (Refused::new(), false);
         for way in &probe.ways {
             for build in way.builds() {
                 match self.by(&[probe], *way, *build) {
@@ -233,6 +241,7 @@ impl<'a> Loader<'a> {
                     }
                     Err(Refusal::Fatal(error)) => return Err(error),
                     Err(Refusal::Way(reason) | Refusal::Place(reason)) => {
+                        code_refused |= reason.starts_with(explain::REFUSED) || reason.starts_with(COMPOSING);
                         let name = format!("{way} ({build})");
                         // The same answer twice says nothing new.
                         if refused.last().is_none_or(|(_, last)| *last != reason) {
@@ -241,6 +250,9 @@ impl<'a> Loader<'a> {
                     }
                 }
             }
+        }
+        if code_refused && let Some(error) = self.plugin_at_fault(probe, &refused) {
+            return Err(error);
         }
         let help = (!kprobes_present()).then_some(
             "functions can be traced on a kernel that has kprobes (CONFIG_KPROBE_EVENTS), or that permits fentry \
@@ -376,7 +388,23 @@ impl<'a> Loader<'a> {
             symbols: self.addresses.clone(),
         };
         let composed = compose(&shape);
-        composed.map_err(|error| Refusal::Way(error.to_string()))
+        composed.map_err(|error| Refusal::Way(format!("{COMPOSING}: {error}")))
+    }
+
+    /// The plugin without which a program may be accepted that was refused for its code: the one that is named, or else the
+    /// last. Its functions passed alone, and still all of them together may be more than the verifier follows.
+    fn plugin_at_fault(&self, probe: &PlannedProbe<'_>, refused: &Refused) -> Option<Error> {
+        let plugins = probe.readers.iter().map(|(index, _)| self.plan.collectors[*index]);
+        let plugins: Vec<&Fragment> = plugins.filter(|fragment| fragment.is_plugin()).collect();
+        let is_named = |fragment: &&&Fragment| {
+            let name = format!("collector {},", fragment.manifest.name);
+            refused.iter().any(|(_, reason)| reason.contains(&name))
+        };
+        let fragment = plugins.iter().find(is_named).or(plugins.last())?;
+        let reason = refused
+            .iter()
+            .map(|(way, reason)| format!("\n  at {probe} by {way}: {reason}", probe = probe.probe));
+        Some(Error::Plugin { collector: fragment.manifest.name.clone(), reason: reason.collect() })
     }
 
     /// Links one build of all fragments that are not linked yet.
@@ -385,6 +413,11 @@ impl<'a> Loader<'a> {
             if !self.linked.contains_key(&(index, build)) {
                 let linked = Linked::new(fragment, build, &self.target);
                 let linked = linked.map_err(|error| {
+                    if fragment.is_plugin() {
+                        let (collector, reason) =
+                            (fragment.manifest.name.clone(), format!("{build}: {error}"));
+                        return Refusal::Fatal(Error::Plugin { collector, reason });
+                    }
                     Refusal::Fatal(Error::Link { collector: fragment.manifest.name.clone(), error })
                 })?;
                 self.linked.insert((index, build), linked);

@@ -1,6 +1,6 @@
 //! One program: its maps, its types, the call that loads it.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use tracer_compose::{CALLS, Image, ImageMap, MapSpec as FragmentMap, Role};
 use tracer_kernel::{
@@ -11,7 +11,7 @@ use super::{Loaded, Loader, Part, explain::explain};
 use crate::{error::Error, plan::PlannedProbe, request::Way, types::Place};
 
 /// Why something is not attached.
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// This way of attaching does not work; another may.
     Way(String),
     /// It works, but not at this place, or at one of these.
@@ -21,7 +21,7 @@ pub(super) enum Refusal {
 }
 
 /// Where a program is to run, as far as the verifier asks.
-pub(super) enum Point<'p> {
+pub(crate) enum Point<'p> {
     /// At any place of a kind.
     Kind(ProgramKind<'p>),
     /// At this place, by its types.
@@ -74,6 +74,7 @@ impl Loader<'_> {
                 Point::Tracing { at, place }
             }
         };
+        self.judge_alone(probe, part, &point)?;
         let program = self.load_image(&point, image, Some(&slots), calls.as_ref())?;
         let (slot_size, cpus) = (image.slot_size as usize, self.cpus as usize);
         Ok(Loaded { program, slots, slot_size, counters: image.counters, cpus })
@@ -87,57 +88,11 @@ impl Loader<'_> {
         slots: Option<&Map>,
         calls: Option<&Map>,
     ) -> Result<Program, Refusal> {
-        let mut insns = image.insns.clone();
-        for insn in insns.iter_mut().filter(|i| i.is_ld_imm64() && matches!(i.src, 1 | 2)) {
-            let index = usize::try_from(insn.imm).unwrap_or(usize::MAX);
-            insn.imm = match image.maps.get(index) {
-                Some(ImageMap::Slots { .. }) => slots.map_or(-1, |slots| slots.fd().as_raw_fd()),
-                Some(ImageMap::Rings) => self.rings.fd().as_raw_fd(),
-                Some(ImageMap::Calls { .. }) => calls.map_or(-1, |calls| calls.fd().as_raw_fd()),
-                Some(ImageMap::Fragment(spec)) => self.maps[&spec.name].fd().as_raw_fd(),
-                // The composer lists every map that it refers to.
-                None => -1,
-            };
-        }
-        let insns: Vec<[u8; 8]> = insns.into_iter().map(tracer_bpf::Insn::bytes).collect();
-        let types = prog::btf_load(&image.btf).map_err(|e| Refusal::Way(e.to_string()))?;
-        let module = match point {
-            Point::Tracing { place, .. } | Point::Hook { place, .. } => place.module.as_ref(),
-            Point::Kind(_) => None,
-        };
-        let object = match module {
-            Some(module) => {
-                let object = btf::module_object(module)
-                    .map_err(|e| Refusal::Way(format!("types of module {module}: {e}")))?;
-                let gone = || Refusal::Way(format!("module {module} has no types in the kernel"));
-                Some(object.ok_or_else(gone)?)
-            }
-            None => None,
-        };
-        let kind = match point {
-            Point::Kind(kind) => *kind,
-            Point::Tracing { at, place } | Point::Hook { at, place } => ProgramKind::Tracing {
-                at: *at,
-                btf_id: place.id,
-                btf_object: object.as_ref().map(AsFd::as_fd),
-            },
-        };
-        let program = Program::load(&ProgramSpec {
-            // Whoever measures tells them apart by it.
-            name: if matches!(point, Point::Hook { .. }) { "tracer_hook" } else { "tracer" },
-            kind,
-            insns: &insns,
-            btf: Some(types.as_fd()),
-            func_info: &image.func_info,
-            line_info: &image.line_info,
-            license: c"Dual MIT/GPL",
-        });
-        program.map_err(|e| match e.errno.raw_os_error() {
-            // The verifier gives way to a signal.
-            Some(code) if code == rustix::io::Errno::AGAIN.raw_os_error() => {
-                Refusal::Fatal(Error::Interrupted)
-            }
-            _ => Refusal::Way(explain(&e, image)),
+        load_image(point, image, &|index| match image.maps.get(index)? {
+            ImageMap::Slots { .. } => slots.map(|slots| slots.fd().as_raw_fd()),
+            ImageMap::Rings => Some(self.rings.fd().as_raw_fd()),
+            ImageMap::Calls { .. } => calls.map(|calls| calls.fd().as_raw_fd()),
+            ImageMap::Fragment(spec) => Some(self.maps.get(&spec.name)?.fd().as_raw_fd()),
         })
     }
 
@@ -164,6 +119,55 @@ impl Loader<'_> {
         }
         Ok(slots)
     }
+}
+
+/// Loads an image with these maps, by their numbers in it.
+pub(super) fn load_image(
+    point: &Point<'_>,
+    image: &Image,
+    descriptor: &dyn Fn(usize) -> Option<RawFd>,
+) -> Result<Program, Refusal> {
+    let mut insns = image.insns.clone();
+    for insn in insns.iter_mut().filter(|i| i.is_ld_imm64() && matches!(i.src, 1 | 2)) {
+        // The composer lists every map that it refers to.
+        insn.imm = usize::try_from(insn.imm).ok().and_then(descriptor).unwrap_or(-1);
+    }
+    let insns: Vec<[u8; 8]> = insns.into_iter().map(tracer_bpf::Insn::bytes).collect();
+    let types = prog::btf_load(&image.btf).map_err(|e| Refusal::Way(e.to_string()))?;
+    let module = match point {
+        Point::Tracing { place, .. } | Point::Hook { place, .. } => place.module.as_ref(),
+        Point::Kind(_) => None,
+    };
+    let object = match module {
+        Some(module) => {
+            let object = btf::module_object(module)
+                .map_err(|e| Refusal::Way(format!("types of module {module}: {e}")))?;
+            let gone = || Refusal::Way(format!("module {module} has no types in the kernel"));
+            Some(object.ok_or_else(gone)?)
+        }
+        None => None,
+    };
+    let kind = match point {
+        Point::Kind(kind) => *kind,
+        Point::Tracing { at, place } | Point::Hook { at, place } => {
+            ProgramKind::Tracing { at: *at, btf_id: place.id, btf_object: object.as_ref().map(AsFd::as_fd) }
+        }
+    };
+    let program = Program::load(&ProgramSpec {
+        // Whoever measures tells them apart by it.
+        name: if matches!(point, Point::Hook { .. }) { "tracer_hook" } else { "tracer" },
+        kind,
+        insns: &insns,
+        btf: Some(types.as_fd()),
+        func_info: &image.func_info,
+        line_info: &image.line_info,
+        license: c"Dual MIT/GPL",
+    });
+    program.map_err(|e| match e.errno.raw_os_error() {
+        // The verifier gives way to a signal.
+        Some(code) if code == rustix::io::Errno::AGAIN.raw_os_error() => Refusal::Fatal(Error::Interrupted),
+        _ => Refusal::Way(explain(&e, image)),
+    })
 }
 
 fn own(name: &str, kind: u32, key_size: u32, value_size: u32, max_entries: u32) -> Result<Map, MapError> {

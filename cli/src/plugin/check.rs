@@ -1,0 +1,54 @@
+//! `tracer plugin check`: the conformance suite, on a folder. As root it asks the running kernel too.
+
+use std::path::PathBuf;
+
+use tracer_compose::Fragment;
+use tracer_engine::{TRIALS, trials};
+use tracer_plugins::{
+    Trust,
+    suite::{Ended, Trials, Verdict, check},
+};
+
+use crate::{
+    command::{Known, printed},
+    exit::Exit,
+};
+
+/// The running kernel.
+struct Kernel;
+
+impl Trials for Kernel {
+    fn names(&self) -> &'static [&'static str] {
+        &TRIALS
+    }
+
+    fn run(&self, fragment: &Fragment) -> Result<Vec<Ended>, String> {
+        let ended = trials(fragment).map_err(|error| error.to_string())?;
+        Ok(ended.into_iter().map(|trial| (trial.what, trial.outcome)).collect())
+    }
+}
+
+pub(crate) fn run(folders: &[PathBuf], known: &Known) -> Exit {
+    let mut exit = Exit::Ok;
+    for folder in folders {
+        let checked = check(folder, &Trust::named(), &known.catalog, Some(&Kernel));
+        let (mut text, mut passed, mut failed, mut skipped) = (format!("{}\n", folder.display()), 0, 0, 0);
+        for one in &checked {
+            match one.verdict {
+                Verdict::Passed(_) => passed += 1,
+                Verdict::Failed(_) => failed += 1,
+                Verdict::Skipped(_) => skipped += 1,
+            }
+            text += &format!("  {}\n", one.to_string().replace('\n', "\n        "));
+        }
+        text += &format!("{passed} passed, {failed} failed, {skipped} not made\n");
+        if failed > 0 {
+            exit = Exit::Usage;
+        }
+        match printed(&text) {
+            Exit::Ok => {}
+            other => return other,
+        }
+    }
+    exit
+}

@@ -1,0 +1,7 @@
+//! A tracer with one more collector.
+
+use own as _;
+
+fn main() -> std::process::ExitCode {
+    tracer::main()
+}

@@ -1,0 +1,290 @@
+//! The conformance suite: what every collector must pass, those that are built in included. `tracer plugin check` and the tests
+//! run the same. Some checks are about the files, some about what is in them, some about how tracer bears up against what could
+//! be in them, and the last ones ask the running kernel ([`Trials`]).
+
+mod hostile;
+mod render;
+
+use std::{collections::BTreeMap, fmt, path::Path};
+
+use tracer_compose::{Catalog, Fragment, FragmentError, Manifest, ManifestError, Taken};
+
+use crate::{
+    folder::{self, FolderError, MANIFEST, read},
+    trust::{OpenError, Opened, Trust},
+};
+
+/// The checks, in their order, with what each is about. Those of the kernel come behind them.
+pub const CHECKS: [(&str, &str); 22] = [
+    ("folder-trust", "the folder is root's, or yours, and nobody else may write to it"),
+    ("file-trust", "so are all files in it"),
+    ("files", "there are collector.toml and NAME.bpf.o, of sizes that make sense"),
+    (
+        "manifest",
+        "collector.toml is TOML with the keys that there are, of the right types, in a version that is known",
+    ),
+    ("names", "names are C identifiers"),
+    ("about", "the collector, and each option, says in a line what it is"),
+    ("architecture", "the object is ELF for little-endian BPF"),
+    ("abi", "the object was compiled for this version of the fragment ABI"),
+    ("licence", "the object's licence is one that tracing helpers take"),
+    ("type-information", "the object has BTF"),
+    ("self-contained", "the object needs no other object, and has no global data"),
+    ("helpers", "only helpers are called that read, or keep the collector's maps"),
+    ("signatures", "readers, accessors and hooks take what the ABI says"),
+    (
+        "arguments",
+        "each reader can be left out: it wants some argument, so it is not run where there is none",
+    ),
+    ("schema", "sections have fields that can be stored, shown and filtered"),
+    ("sizes", "sections, arguments and maps' names fit"),
+    ("templates", "each section has a text, and shows whatever bytes it may hold"),
+    (
+        "options",
+        "options are what the manifest says: a selection of a field's values, or a number within bounds",
+    ),
+    (
+        "manifest-matches-object",
+        "what the manifest names is in the object, and the object's hooks are in the manifest",
+    ),
+    ("direct-build", "the build with direct loads declares the same as the one with probe reads"),
+    ("unique", "no name of it is taken: collector, sections, options, maps"),
+    ("hostile-objects", "the object cut or changed anywhere is refused or read, and never ends tracer"),
+];
+
+/// How a check ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Passed; on what, where that says something.
+    Passed(String),
+    /// Failed, and why.
+    Failed(String),
+    /// Not made, and why.
+    Skipped(String),
+}
+
+/// A check that was made, or was not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// Its name: of [`CHECKS`], or of a trial.
+    pub name: &'static str,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let behind = |text: &str| if text.is_empty() { String::new() } else { format!(": {text}") };
+        match &self.verdict {
+            Verdict::Passed(on) => write!(f, "ok    {}{}", self.name, behind(on)),
+            Verdict::Failed(why) => write!(f, "FAIL  {}: {why}", self.name),
+            Verdict::Skipped(why) => write!(f, "skip  {}: {why}", self.name),
+        }
+    }
+}
+
+/// A trial's name, and on what it passed or why it failed.
+pub type Ended = (&'static str, Result<String, String>);
+
+/// What asks the running kernel: the names of its trials, and how each ended; or why none can be made.
+pub trait Trials {
+    /// The names of all trials.
+    fn names(&self) -> &'static [&'static str];
+
+    /// Puts a collector to them.
+    ///
+    /// # Errors
+    /// Why the host does not permit it.
+    fn run(&self, fragment: &Fragment) -> Result<Vec<Ended>, String>;
+}
+
+/// Checks the collector in a folder. Names may be those of `catalog`'s collector of the same name: it may be checked itself.
+pub fn check(path: &Path, trust: &Trust, catalog: &Catalog, trials: Option<&dyn Trials>) -> Vec<Checked> {
+    let mut suite = Suite { checked: Vec::new() };
+    suite.files(path, trust);
+    match read(path, trust) {
+        Ok(fragment) => suite.fragment(path, trust, fragment, catalog, trials),
+        Err(error) => suite.failed(&error),
+    }
+    suite.finish(trials)
+}
+
+struct Suite {
+    checked: Vec<Checked>,
+}
+
+impl Suite {
+    fn record(&mut self, name: &'static str, result: Result<String, String>) {
+        let verdict = match result {
+            Ok(on) => Verdict::Passed(on),
+            Err(why) => Verdict::Failed(why),
+        };
+        self.checked.push(Checked { name, verdict });
+    }
+
+    /// Folder and files as such.
+    fn files(&mut self, path: &Path, trust: &Trust) {
+        let opened = Opened::folder(path, trust);
+        let folder = opened.as_ref().map(|_| String::new()).map_err(ToString::to_string);
+        self.record("folder-trust", folder);
+        let Ok(folder) = opened else { return };
+        let distrusted = folder.names().map(|names| {
+            let judged = names.iter().filter(|name| name.ends_with(".o") || *name == MANIFEST);
+            let mut failed = judged.filter_map(|name| folder.read(name, folder::OBJECT_MAX, trust).err());
+            failed.find(|error| matches!(error, OpenError::Distrust(_))).map(|error| error.to_string())
+        });
+        let result = match distrusted {
+            Ok(None) => Ok(String::new()),
+            Ok(Some(why)) => Err(why),
+            Err(error) => Err(error.to_string()),
+        };
+        self.record("file-trust", result);
+    }
+
+    /// The collector could not be read: the check that it fails, and nothing of those that need it.
+    fn failed(&mut self, error: &FolderError) {
+        let name = at_fault(error);
+        if !self
+            .checked
+            .iter()
+            .any(|checked| checked.name == name && matches!(checked.verdict, Verdict::Failed(_)))
+        {
+            self.checked.retain(|checked| checked.name != name);
+            self.record(name, Err(error.to_string()));
+        }
+    }
+
+    fn fragment(
+        &mut self,
+        path: &Path,
+        trust: &Trust,
+        fragment: Fragment,
+        catalog: &Catalog,
+        trials: Option<&dyn Trials>,
+    ) {
+        let read = |name: &str| {
+            Opened::folder(path, trust).and_then(|opened| opened.read(name, folder::OBJECT_MAX, trust)).ok()
+        };
+        let name = &fragment.manifest.name;
+        let object = read(&format!("{name}.bpf.o")).unwrap_or_default();
+        let manifest =
+            read(MANIFEST).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        // What reading it has proved.
+        for name in [
+            "files",
+            "manifest",
+            "names",
+            "architecture",
+            "abi",
+            "licence",
+            "type-information",
+            "self-contained",
+            "helpers",
+            "signatures",
+            "schema",
+            "sizes",
+        ] {
+            self.record(name, Ok(String::new()));
+        }
+        self.record("about", about(&fragment.manifest));
+        self.record("arguments", arguments(&fragment));
+        self.record("templates", render::all(&fragment));
+        self.record("options", Ok(format!("{} options", fragment.manifest.options.len())));
+        self.record("manifest-matches-object", hooks(&fragment));
+        let direct =
+            if fragment.has_direct() { "" } else { "there is none: probe reads are used everywhere" };
+        self.record("direct-build", Ok(direct.to_owned()));
+        self.record("hostile-objects", hostile::all(&manifest, &object));
+        let trialled = trials.map(|trials| trials.run(&fragment));
+        let others = catalog.without(&BTreeMap::from([(name.clone(), String::new())]));
+        let mut others = others;
+        match others.add(fragment) {
+            Err(Taken::Option(error)) => self.record("unique", Err(error.to_string())),
+            added => self.record("unique", added.map(|()| String::new()).map_err(|e| e.to_string())),
+        }
+        match trialled {
+            Some(Ok(ended)) => ended.into_iter().for_each(|(name, result)| self.record(name, result)),
+            Some(Err(why)) => {
+                let names = trials.map_or(&[][..], Trials::names);
+                for &name in names {
+                    self.checked.push(Checked { name, verdict: Verdict::Skipped(why.clone()) });
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// All checks in their order, those that were not reached included.
+    fn finish(mut self, trials: Option<&dyn Trials>) -> Vec<Checked> {
+        let trials = trials.map_or(&[][..], Trials::names);
+        let names = CHECKS.iter().map(|(name, _)| *name).chain(trials.iter().copied());
+        let each = names.map(|name| {
+            let at = self.checked.iter().position(|checked| checked.name == name);
+            let why = "the collector could not be read".to_owned();
+            at.map_or(Checked { name, verdict: Verdict::Skipped(why) }, |at| self.checked.swap_remove(at))
+        });
+        each.collect()
+    }
+}
+
+/// The check that an error belongs to.
+fn at_fault(error: &FolderError) -> &'static str {
+    use FragmentError as E;
+    match error {
+        FolderError::Open(OpenError::Distrust(_)) => "file-trust",
+        FolderError::Open(_) | FolderError::NoManifest | FolderError::NoObject(_) => "files",
+        FolderError::Text => "manifest",
+        FolderError::Differs(..) => "direct-build",
+        FolderError::Fragment(error) => match error {
+            E::Manifest(ManifestError::Name(_)) => "names",
+            E::Manifest(ManifestError::Option(_) | ManifestError::Bounds(_) | ManifestError::Sizes(_))
+            | E::NoOption(_) => "options",
+            E::Manifest(_) => "manifest",
+            E::Elf(_) | E::Relocation(_) => "architecture",
+            E::NoAbi | E::Abi { .. } => "abi",
+            E::Licence(_) => "licence",
+            E::NoBtf | E::Btf(_) => "type-information",
+            E::Undefined(_) | E::GlobalData(_) => "self-contained",
+            E::Helper { .. } => "helpers",
+            E::Signature { .. } => "signatures",
+            E::Field { .. } | E::Schema { .. } => "schema",
+            E::TooLarge { .. } | E::MapName { .. } => "sizes",
+            E::Missing { .. } => "manifest-matches-object",
+        },
+    }
+}
+
+/// Lines for lists and help.
+fn about(manifest: &Manifest) -> Result<String, String> {
+    const MOST: usize = 120;
+    let texts = [("the collector".to_owned(), &manifest.about)].into_iter();
+    let options = manifest.options.iter().map(|option| (format!("option `{}`", option.name), &option.about));
+    for (of, text) in texts.chain(options) {
+        if text.trim().is_empty() || text.contains('\n') || text.chars().count() > MOST {
+            return Err(format!("`about` of {of} must be one line of 1 to {MOST} characters"));
+        }
+    }
+    Ok(String::new())
+}
+
+/// A reader that wants nothing would run nowhere.
+fn arguments(fragment: &Fragment) -> Result<String, String> {
+    if fragment.readers.is_empty() {
+        return Err("the object has no reader: a collector reports a section".to_owned());
+    }
+    let idle =
+        |reader: &&tracer_compose::Reader| reader.wants.members.iter().all(|want| want.argument().is_none());
+    match fragment.readers.iter().find(idle) {
+        Some(reader) => Err(format!("{} wants no argument of a probe, so it runs nowhere", reader.function)),
+        None => Ok(format!("{} readers, {} accessors", fragment.readers.len(), fragment.accessors.len())),
+    }
+}
+
+/// A hook without a place is never attached.
+fn hooks(fragment: &Fragment) -> Result<String, String> {
+    let placed = |name: &str| fragment.manifest.hooks.iter().any(|entry| entry.name == name);
+    match fragment.hooks.iter().find(|hook| !placed(&hook.name)) {
+        Some(hook) => Err(format!("{} has no `[[hook]]` that says where it stands", hook.function)),
+        None => Ok(format!("{} hooks", fragment.hooks.len())),
+    }
+}
