@@ -43,8 +43,8 @@ fn there_are_enough_checks() {
 
 const HEAD: &str =
     "#include \"tracer/kernel.h\"\nstruct x_args { struct sk_buff *skb REQUIRED; __u32 n OPTION(\"n\"); };\n";
-const READER: &str = "struct x { __u32 len; __u32 more; };
-READER(x, struct x_args *args, struct x *out) { out->len = LOAD(args->skb->len); return PRESENT(out); }\n";
+const READER: &str = "struct x_section { __u32 len; __u32 more; };
+READER(x, struct x_args *args, struct x_section *out) { out->len = LOAD(args->skb->len); return PRESENT(out); }\n";
 const MANIFEST: &str = "version = 1\nname = \"x\"\nabout = \"for a test\"\n
 [section.x]\nplace = \"line\"\ntext = \"x {len} {more}\"\n
 [[option]]\nname = \"n\"\nabout = \"a number\"\nnumber = { min = 0, max = 4000, default = 0 }\n";
@@ -161,9 +161,10 @@ fn objects() {
 #[test]
 fn code() {
     let body = |code: &str| {
-        let reader =
-            format!("READER(x, struct x_args *args, struct x *out) {{ {code} return PRESENT(out); }}");
-        format!("struct x {{ __u32 len; __u32 more; }};\nint elsewhere(void);\n{reader}")
+        let reader = format!(
+            "READER(x, struct x_args *args, struct x_section *out) {{ {code} return PRESENT(out); }}"
+        );
+        format!("struct x_section {{ __u32 len; __u32 more; }};\nint elsewhere(void);\n{reader}")
     };
     fails(&with("", &body("out->len = elsewhere();")), "self-contained", "`elsewhere`");
     let global = format!("static volatile __u32 counter = 1;\n{}", body("out->len = counter++;"));
@@ -224,8 +225,8 @@ fn what_only_the_verifier_sees() {
     }
     let body = |code: &str| {
         format!(
-            "struct x {{ __u32 len; __u32 more; }};
-             READER(x, struct x_args *args, struct x *out) {{ {code} return PRESENT(out); }}"
+            "struct x_section {{ __u32 len; __u32 more; }};
+             READER(x, struct x_args *args, struct x_section *out) {{ {code} return PRESENT(out); }}"
         )
     };
     let failing = |code: &str| failed(&with("", &body(code)).check());
