@@ -11,7 +11,7 @@ use tracer_kernel::{
 
 use crate::{
     error::Error,
-    load::{Loader, Point, REFUSED, Refusal, alone},
+    load::{Loader, NOT_PERMITTED, Point, REFUSED, Refusal, alone},
     plan::{Plan, PlannedProbe},
     request::Way,
     source::rings,
@@ -266,6 +266,9 @@ impl<'a> Court<'a> {
                 {
                     let why = tried.last().map_or(String::new(), |(_, why)| why.clone());
                     return Ok(Ok(format!("this host does not permit it: {why}")));
+                }
+                Err(Error::Collector { reason, .. }) if reason.contains(NOT_PERMITTED) => {
+                    return Ok(Ok(format!("this host does not permit it: {reason}")));
                 }
                 Err(error) => return Ok(Err(error.to_string())),
             }

@@ -6,14 +6,15 @@ use tracer_kernel::LoadError;
 /// What a refusal begins with that is about the code, and not about who may load it.
 pub(crate) const REFUSED: &str = "the verifier refused";
 
+/// A refusal that is about who may load what.
+pub(crate) const NOT_PERMITTED: &str = "the kernel does not permit programs of this kind";
+
 /// A refusal in the words of whoever wrote the code: which fragment, which C line.
 pub(super) fn explain(error: &LoadError, image: &Image) -> String {
     let Some(insn) = last_instruction(&error.log) else {
         return match error.errno.raw_os_error() {
             // Loading fentry programs can be forbidden where kprobes are not, and the other way round.
-            Some(code) if code == rustix::io::Errno::PERM.raw_os_error() => {
-                "the kernel does not permit programs of this kind".to_owned()
-            }
+            Some(code) if code == rustix::io::Errno::PERM.raw_os_error() => NOT_PERMITTED.to_owned(),
             _ => error.to_string(),
         };
     };

@@ -33,7 +33,7 @@ use crate::{
     shortfall::Counter,
     types::Types,
 };
-pub(crate) use explain::REFUSED;
+pub(crate) use explain::{NOT_PERMITTED, REFUSED};
 pub(crate) use program::{Point, Refusal};
 
 /// A probe in the kernel.
