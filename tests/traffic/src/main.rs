@@ -7,8 +7,8 @@ mod ids;
 
 use std::{
     error::Error,
-    io,
-    net::{SocketAddr, UdpSocket},
+    io::{self, Write as _},
+    net::{Shutdown, SocketAddr, TcpStream, UdpSocket},
     process::ExitCode,
     thread,
 };
@@ -17,6 +17,8 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 
 const USAGE: &str = "usage: tracer-traffic ADDRESS:PORT COUNT [CPU...]
   sends COUNT UDP packets with a number each, from each CPU given (or from any), as fast as it can
+       tracer-traffic stream ADDRESS:PORT BYTES
+  connects by TCP, sends that many bytes at once, so that packets are large, and waits for the other end
        tracer-traffic ids [parts]
   reads events as JSON from standard input and fails unless each packet has an id of its own, or, with `parts`, that of
   the packet that it is a part of";
@@ -42,6 +44,11 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         print!("{report}");
         return if right { Ok(()) } else { Err("packets and ids do not belong together".into()) };
     }
+    if let [word, to, bytes] = arguments
+        && word == "stream"
+    {
+        return Ok(stream(to.parse()?, bytes.parse()?)?);
+    }
     let [to, count, cpus @ ..] = arguments else { return Err("two arguments are needed".into()) };
     let to: SocketAddr = to.parse()?;
     let count: u32 = count.parse()?;
@@ -55,6 +62,13 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         sender.join().map_err(|_| "a sender panicked")??;
     }
     Ok(())
+}
+
+fn stream(to: SocketAddr, bytes: u32) -> io::Result<()> {
+    let mut stream = TcpStream::connect(to)?;
+    stream.write_all(&vec![b'x'; bytes.min(MOST) as usize])?;
+    stream.shutdown(Shutdown::Write)?;
+    io::copy(&mut stream, &mut io::sink()).map(drop)
 }
 
 fn send(to: SocketAddr, count: u32, cpu: Option<usize>) -> std::io::Result<()> {
