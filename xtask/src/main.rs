@@ -5,6 +5,7 @@
 mod bench;
 mod command;
 mod demo;
+mod install;
 mod place;
 mod setup;
 mod test;
@@ -19,6 +20,7 @@ usage: cargo xtask TASK
 
   setup                  install what is missing (as root), or print the command that would
   build                  set up, then build the release binary of tracer
+  install PREFIX         build, and put the binary, headers for plugins, manual pages and completions below a folder
   demo                   set up, build, and show tracer finding a real drop: here, or in a throw-away virtual machine
   test                   set up, then format, lints, unit tests, and the VM cases on every kernel of the matrix
   vm [OPTION...] [PATTERN...]
@@ -51,12 +53,18 @@ fn run(arguments: &[String]) -> Result<()> {
         Some((task, rest)) => (task.as_str(), rest),
         None => ("help", arguments),
     };
-    if !matches!(task, "vm" | "bench") && !rest.is_empty() {
+    if !matches!(task, "vm" | "bench" | "install") && !rest.is_empty() {
         bail!("`cargo xtask {task}` takes no arguments, and was given `{}`\n\n{USAGE}", rest.join(" "));
     }
     match task {
         "setup" => setup::run(),
         "build" => setup::run().and_then(|()| test::build().map(drop)),
+        "install" => match rest {
+            [prefix] => {
+                setup::run().and_then(|()| install::run(&test::build()?, std::path::Path::new(prefix)))
+            }
+            _ => bail!("`cargo xtask install` takes a folder, such as /usr/local"),
+        },
         "demo" => demo::run(),
         "test" => test::run(),
         "vm" => vm::run(rest),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::{command, place, setup, vm};
+use crate::{command, install, place, setup, vm};
 
 /// Build the release binary and return its path.
 pub(crate) fn build() -> Result<PathBuf> {
@@ -56,6 +56,11 @@ pub(crate) fn run() -> Result<()> {
         }
     }
     let tracer = build()?;
+    println!("== install");
+    if let Err(error) = install::check(&tracer, &place::target()?.join("tmp/installed")) {
+        eprintln!("error: {error:#}");
+        failed.push("install");
+    }
     println!("== VM cases");
     if let Err(error) = vm::run_all(&tracer) {
         eprintln!("error: {error:#}");
