@@ -1,7 +1,7 @@
 //! The built-in collectors.
 //!
 //! Each is a folder of the same form as a third party's: `collector.toml` and a fragment. This
-//! crate embeds them and submits them to [`inventory`], where the engine finds them. It may use
+//! crate embeds them and submits them to `inventory`, where the engine finds them. It may use
 //! `tracer-compose`, for the type of what it submits.
 
 #![forbid(unsafe_code)]
