@@ -91,11 +91,11 @@ fn run(command: SubCommand, settings: &Settings, catalog: &Catalog, table: &Opti
         SubCommand::Collect => return crate::collect::run(settings, catalog, table),
         #[cfg(not(target_os = "linux"))]
         SubCommand::Collect => {
-            let _ = (catalog, table);
+            let _ = table;
             return complain("error: this system cannot be traced: `collect` is for Linux", Exit::Host);
         }
-        SubCommand::Print => stored::print(settings),
-        SubCommand::Sort => sort::sort(settings),
+        SubCommand::Print => stored::print(settings, catalog),
+        SubCommand::Sort => sort::sort(settings, catalog),
         SubCommand::Pcap => stored::pcap(settings),
         SubCommand::Stats => stored::stats(settings),
         SubCommand::Schema => stored::schema(settings),
