@@ -38,7 +38,7 @@ fn global() -> [OptionDef; 5] {
             .command_line_only(),
         OptionDef::new(
             "plugin",
-            "Take this collector too: a folder with collector.toml and NAME.bpf.o",
+            "Take this collector too: a folder with collector.toml and NAME.bpf.o, NAME.so, or both",
             ValueType::Paths,
         )
         .value_name("FOLDER")
