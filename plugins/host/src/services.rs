@@ -11,7 +11,7 @@ pub trait Services {
     fn option(&self, name: &str) -> Option<OptionValue>;
 
     /// A number for a field that events may have, for [`Services::value`].
-    fn field(&self, section: &str, field: &str) -> Option<u32>;
+    fn field(&mut self, section: &str, field: &str) -> Option<u32>;
 
     /// A field of the current event, by a number, which may also be one that [`Services::field`] never gave. `None` if the event does
     /// not have it.
@@ -21,10 +21,10 @@ pub trait Services {
     fn render(&mut self, json: bool) -> Option<String>;
 
     /// The function of the kernel at an address, and the bytes from its begin.
-    fn symbol(&self, address: u64) -> Option<(String, u64)>;
+    fn symbol(&mut self, address: u64) -> Option<(String, u64)>;
 
     /// The address of a function or variable of the kernel.
-    fn address(&self, name: &str) -> Option<u64>;
+    fn address(&mut self, name: &str) -> Option<u64>;
 
     /// Bytes of a struct or union of the kernel.
     fn type_size(&mut self, name: &str) -> Option<u32>;

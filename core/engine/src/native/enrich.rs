@@ -68,10 +68,6 @@ impl Loaded {
         Ok(Self { name: name.clone(), with: half.with.clone(), schema: Arc::new(schema), process })
     }
 
-    /// The plugin's name.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
 
     fn wants(&self, layout: &Layout) -> bool {
         let has = |name: &String| layout.sections().iter().any(|placed| placed.schema.section() == name);

@@ -15,7 +15,7 @@ mod sink;
 
 pub use form::{OptionValue, Options};
 pub use process::{Quarantine, WORD};
-pub use serve::{Entry, serve};
+pub use serve::serve;
 pub use sink::{NativeSink, Shown};
 
 use tracer_compose::{Fragment, option_name};

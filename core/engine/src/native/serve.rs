@@ -16,9 +16,9 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal};
+use tracer_compose::Entry;
 use tracer_event::{Clock, Event, Loss, Probes, Session};
 use tracer_kernel::{Capability, caps::keep_only, process::ignore_requests_to_end};
-use tracer_plugin_abi::c;
 use tracer_plugin_host::{Instance, Library, LossParts};
 use tracer_trace::{
     Sink,
@@ -31,8 +31,6 @@ use super::{
     services::{Shared, clocks, parts},
 };
 
-/// The entry of a library that is linked into this binary.
-pub type Entry = extern "C" fn() -> *const c::Plugin;
 
 /// What a plugin's process may still do: look into other processes and files, whoever's they are, and see the kernel's addresses. It
 /// can change nothing for which root's rights are needed.
@@ -126,7 +124,7 @@ fn run(channel: &Rc<RefCell<Channel>>, library: Loaded) -> io::Result<()> {
     channel.borrow_mut().send(Kind::Described, &[&described], None)?;
     let role = start.role;
     let shared = Shared::new(Rc::clone(channel), start);
-    let mut player = Player { channel: Rc::clone(channel), library, shared, instance: None, stack: Vec::new(), taken: 0 };
+    let player = Player { channel: Rc::clone(channel), library, shared, instance: None, stack: Vec::new(), taken: 0 };
     match role {
         Role::Enrich => player.enrich(),
         Role::Sink => play(player),
@@ -374,7 +372,7 @@ impl Sink for ToPlugin {
         let Player { shared, instance, .. } = &mut playing.player;
         let Some(instance) = instance else { return Ok(()) };
         let probe = number(&shared.session().probes, loss);
-        let parts = LossParts { probe, cpu: loss.cpu, events: loss.events, before: loss.before };
+        let parts = LossParts { probe, cpu: loss.cpu, events: loss.events, before: loss.before.unwrap_or(0) };
         let result = instance.loss(&mut shared.asked(None), &parts).map_err(|e| e.to_string());
         playing.check(result)
     }

@@ -90,6 +90,11 @@ impl Shared {
         }
     }
 
+    /// How a trace's events are shown.
+    pub(super) fn show(&self) -> tracer_trace::file::Show {
+        tracer_trace::file::Show { utc: self.utc, link_header: self.link_header }
+    }
+
     pub(super) fn session(&self) -> &Session {
         &self.session
     }

@@ -99,8 +99,9 @@ impl<W: Write> TraceSink<W> {
 
     /// The same, with events in the output so long after they were taken at most (at the first flush after that).
     #[must_use]
-    pub fn within(self, age: Duration) -> TraceSink<W> {
-        TraceSink { age, ..self }
+    pub fn within(mut self, age: Duration) -> TraceSink<W> {
+        self.age = age;
+        self
     }
 
     /// Bytes written so far.
@@ -311,7 +312,7 @@ impl<W: Write> Sink for TraceSink<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.expect_begun()?;
-        if self.since.is_some_and(|since| since.elapsed() >= AGE) {
+        if self.since.is_some_and(|since| since.elapsed() >= self.age) {
             self.write_events()?;
             let flushed = self.out.flush();
             self.check(flushed)?;
