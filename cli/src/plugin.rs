@@ -8,10 +8,13 @@ mod list;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgMatches, Command, builder::PossibleValue, value_parser};
 use tracer_compose::Catalog;
 use tracer_dsl::option::OptionTable;
-use tracer_plugins::{Places, skeleton};
+use tracer_plugins::{
+    Places,
+    skeleton::{self, Kind},
+};
 
 use crate::{
     command::{Known, complain, printed},
@@ -31,8 +34,8 @@ pub(crate) enum Asked {
     List,
     /// Whether the collectors in these folders are sound.
     Check(Vec<PathBuf>),
-    /// A new one in this folder.
-    New(PathBuf),
+    /// A new one in this folder, of this kind.
+    New(PathBuf, Kind),
     /// Where the headers are, or to write them into this folder.
     IncludeDir(Option<PathBuf>),
 }
@@ -81,12 +84,24 @@ pub(crate) fn command(table: &OptionTable) -> Command {
                 .arg(path("folder", "FOLDER").num_args(1..).required(true).help("The collector's folder")),
         )
         .subcommand(
-            sub("new", "Make a folder with a collector to begin with: `make` compiles it")
-                .arg(path("name", "NAME").required(true).help("The collector's name, and the folder's")),
+            sub("new", "Make a folder with a plugin to begin with: `make` compiles it")
+                .arg(path("name", "NAME").required(true).help("The plugin's name, and the folder's"))
+                .arg(kind()),
         )
         .subcommand(
-            sub("include-dir", "Print the folder with the headers that fragments are compiled with").arg(write),
+            sub("include-dir", "Print the folder with the headers that plugins are compiled with").arg(write),
         )
+}
+
+/// What a new plugin may be.
+fn kind() -> Arg {
+    let kinds = [
+        PossibleValue::new("bpf").help("A collector that reads the kernel's memory, in C compiled to BPF"),
+        PossibleValue::new("rust").help("A collector that adds to events what user space knows, in Rust"),
+        PossibleValue::new("c").help("A sink that is given all events, in C"),
+    ];
+    let about = "What it is to be";
+    Arg::new("kind").long("kind").value_name("KIND").value_parser(kinds).default_value("bpf").help(about)
 }
 
 /// What the words behind `plugin` ask for; `None` if it is another's.
@@ -94,7 +109,14 @@ pub(crate) fn asked(name: &str, matches: &ArgMatches) -> Option<Asked> {
     let (name, own) = matches.subcommand().filter(|_| name == "plugin")?;
     Some(match name {
         "check" => Asked::Check(own.get_many("folder").into_iter().flatten().cloned().collect()),
-        "new" => Asked::New(own.get_one::<PathBuf>("name").cloned().unwrap_or_default()),
+        "new" => {
+            let kind = match own.get_one::<String>("kind").map(String::as_str) {
+                Some("rust") => Kind::Rust,
+                Some("c") => Kind::C,
+                _ => Kind::Bpf,
+            };
+            Asked::New(own.get_one::<PathBuf>("name").cloned().unwrap_or_default(), kind)
+        }
         "include-dir" => Asked::IncludeDir(own.get_one("write").cloned()),
         _ => Asked::List,
     })
@@ -105,12 +127,16 @@ pub(crate) fn run(asked: &Asked, known: &Known) -> Exit {
     match asked {
         Asked::List => list::run(known),
         Asked::Check(folders) => check::run(folders, known),
-        Asked::New(folder) => match skeleton::make(folder) {
+        Asked::New(folder, kind) => match skeleton::make(folder, *kind) {
             Ok(name) => {
                 let shown = folder.display();
+                let (what, used) = match kind {
+                    Kind::C => ("does", "--sink"),
+                    Kind::Bpf | Kind::Rust => ("reports", "-c"),
+                };
                 printed(&format!(
-                    "{shown} is there. Compile it, check it, and see what it reports:\n    make -C {shown}\n    \
-                     tracer plugin check {shown}\n    tracer collect --plugin {shown} -c {name}\n"
+                    "{shown} is there. Compile it, check it, and see what it {what}:\n    make -C {shown}\n    \
+                     tracer plugin check {shown}\n    tracer collect --plugin {shown} {used} {name}\n"
                 ))
             }
             Err(error) => complain(&format!("error: {error}"), Exit::Usage),

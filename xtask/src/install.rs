@@ -51,7 +51,11 @@ pub(crate) fn check(tracer: &Path, folder: &Path) -> Result<()> {
     )?;
     let include = Path::new(include.trim());
     ensure!(include.starts_with(folder), "headers are found in {}", include.display());
-    for file in [include.join("tracer/fragment.h"), folder.join("share/man/man1/tracer.1")] {
+    for file in [
+        include.join("tracer/fragment.h"),
+        include.join("tracer/plugin.h"),
+        folder.join("share/man/man1/tracer.1"),
+    ] {
         ensure!(file.is_file(), "{} was not installed", file.display());
     }
     for (_, path) in COMPLETIONS {

@@ -1,5 +1,5 @@
 //! `tracer-traffic`: packets for test cases, as many as asked for and no more, where a shell's tools
-//! are too slow or cannot choose the CPU they send from; and a look at the ids that they were traced by.
+//! are too slow or cannot choose the CPU they send from; a look at the ids that they were traced by; and a daemon that takes lines.
 
 #![forbid(unsafe_code)]
 
@@ -9,8 +9,11 @@ use std::{
     error::Error,
     io::{self, Write as _},
     net::{Shutdown, SocketAddr, TcpStream, UdpSocket},
+    os::unix::net::UnixDatagram,
+    path::Path,
     process::ExitCode,
     thread,
+    time::Duration,
 };
 
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -21,7 +24,9 @@ const USAGE: &str = "usage: tracer-traffic ADDRESS:PORT COUNT [CPU...]
   connects by TCP, sends that many bytes at once, so that packets are large, and waits for the other end
        tracer-traffic ids [parts]
   reads events as JSON from standard input and fails unless each packet has an id of its own, or, with `parts`, that of
-  the packet that it is a part of";
+  the packet that it is a part of
+       tracer-traffic syslog PATH COUNT
+  listens at a socket as a syslog daemon does, and prints that many lines; fails if none comes for 30 s";
 
 /// More than any case needs: a mistyped count must not become a flood.
 const MOST: u32 = 1_000_000;
@@ -49,6 +54,11 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     {
         return Ok(stream(to.parse()?, bytes.parse()?)?);
     }
+    if let [word, path, count] = arguments
+        && word == "syslog"
+    {
+        return Ok(syslog(Path::new(path), count.parse()?)?);
+    }
     let [to, count, cpus @ ..] = arguments else { return Err("two arguments are needed".into()) };
     let to: SocketAddr = to.parse()?;
     let count: u32 = count.parse()?;
@@ -69,6 +79,21 @@ fn stream(to: SocketAddr, bytes: u32) -> io::Result<()> {
     stream.write_all(&vec![b'x'; bytes.min(MOST) as usize])?;
     stream.shutdown(Shutdown::Write)?;
     io::copy(&mut stream, &mut io::sink()).map(drop)
+}
+
+/// Prints lines as they come.
+fn syslog(path: &Path, count: u32) -> io::Result<()> {
+    let _ = std::fs::remove_file(path);
+    let socket = UnixDatagram::bind(path)?;
+    socket.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let mut line = vec![0; 1 << 16];
+    for _ in 0..count {
+        let len = socket.recv(&mut line)?;
+        let mut out = io::stdout().lock();
+        out.write_all(&line[..len])?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
 }
 
 fn send(to: SocketAddr, count: u32, cpu: Option<usize>) -> std::io::Result<()> {

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::case::Case;
 use super::kernel::Kernel;
+use super::plugins;
 use crate::{command, place, setup, test};
 
 /// The files that a guest is started with.
@@ -34,15 +35,22 @@ impl Images {
     pub(crate) fn make(kernel: &Kernel, payload: &Payload<'_>, folder: &Path) -> Result<Images> {
         let images =
             Images { initramfs: folder.join("initramfs.cpio"), payload: folder.join("payload.ext4") };
-        make_initramfs(kernel, payload, &folder.join("initramfs"), &images.initramfs)
+        let disk = folder.join("payload");
+        make_payload(payload, &disk, &images.payload).context("the guest's disk cannot be made")?;
+        let plugins = plugins::libraries(&disk.join("plugins"))?;
+        make_initramfs(kernel, payload, &plugins, &folder.join("initramfs"), &images.initramfs)
             .context("the guest's first file system cannot be made")?;
-        make_payload(payload, &folder.join("payload"), &images.payload)
-            .context("the guest's disk cannot be made")?;
         Ok(images)
     }
 }
 
-fn make_initramfs(kernel: &Kernel, payload: &Payload<'_>, tree: &Path, into: &Path) -> Result<()> {
+fn make_initramfs(
+    kernel: &Kernel,
+    payload: &Payload<'_>,
+    plugins: &[PathBuf],
+    tree: &Path,
+    into: &Path,
+) -> Result<()> {
     for folder in ["bin", "dev", "etc", "lib/modules", "payload", "proc", "run", "sbin", "sys", "tmp", "root"]
     {
         fs::create_dir_all(tree.join(folder))?;
@@ -62,8 +70,8 @@ fn make_initramfs(kernel: &Kernel, payload: &Payload<'_>, tree: &Path, into: &Pa
         files.extend(libraries(&program)?);
     }
     files.extend(libraries(payload.tracer)?);
-    for program in payload.cases.iter().flat_map(|case| &case.programs) {
-        files.extend(libraries(program)?);
+    for loads in payload.cases.iter().flat_map(|case| &case.programs).chain(plugins) {
+        files.extend(libraries(loads)?);
     }
     for file in files {
         let target = tree.join(file.strip_prefix("/").unwrap_or(&file));
@@ -118,7 +126,7 @@ pub(crate) fn write_payload(payload: &Payload<'_>, tree: &Path) -> Result<()> {
     fs::set_permissions(&tracer, fs::Permissions::from_mode(0o755))?;
     fs::copy(test::traffic()?, tree.join("bin/tracer-traffic")).context("cannot copy tracer-traffic")?;
     write_types(&scripts.join("btf"), &tree.join("btf"))?;
-    write_plugins(&tree.join("plugins"))?;
+    plugins::write(&tree.join("plugins"))?;
     if payload.cases.iter().any(Case::asks_filters) {
         test::filters(&tree.join("filter"))?;
     }
@@ -148,42 +156,6 @@ fn write_types(sources: &Path, into: &Path) -> Result<()> {
         let object = into.join(format!("{}.o", name.to_string_lossy()));
         let mut clang = Command::new(setup::clang().context("there is no clang: run `cargo xtask setup`")?);
         command::quiet(clang.args(["-target", "bpf", "-g", "-c"]).arg(&source).arg("-o").arg(&object))?;
-    }
-    Ok(())
-}
-
-/// The example plugins, those that are to be refused, and the built-in collectors as folders of the same form.
-fn write_plugins(into: &Path) -> Result<()> {
-    let workspace = place::workspace()?;
-    let clang = setup::clang().context("there is no clang: run `cargo xtask setup`")?;
-    for sources in ["plugins/examples", "collectors", "tests/vm/plugins"] {
-        let sources = workspace.join(sources);
-        for entry in fs::read_dir(&sources).with_context(|| format!("cannot read {}", sources.display()))? {
-            let source = entry?.path();
-            let name = source.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if !source.join("collector.toml").exists() {
-                continue;
-            }
-            let folder = into.join(&name);
-            fs::create_dir_all(&folder)?;
-            fs::copy(source.join("collector.toml"), folder.join("collector.toml"))?;
-            for (object, direct) in [("bpf.o", None), ("direct.bpf.o", Some("-DTRACER_DIRECT"))] {
-                let mut compile = Command::new(&clang);
-                compile.args([
-                    "-target",
-                    "bpf",
-                    "-mcpu=v3",
-                    "-O2",
-                    "-g",
-                    "-Wall",
-                    "-Wno-unused-variable",
-                    "-I",
-                ]);
-                compile.arg(workspace.join("ebpf/include")).args(direct);
-                compile.arg("-c").arg(source.join(format!("{name}.bpf.c")));
-                command::quiet(compile.arg("-o").arg(folder.join(format!("{name}.{object}"))))?;
-            }
-        }
     }
     Ok(())
 }

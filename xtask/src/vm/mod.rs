@@ -10,6 +10,7 @@ mod image;
 mod kernel;
 mod modules;
 mod outcome;
+mod plugins;
 mod suite;
 
 use std::path::PathBuf;

@@ -68,7 +68,6 @@ impl Loaded {
         Ok(Self { name: name.clone(), with: half.with.clone(), schema: Arc::new(schema), process })
     }
 
-
     fn wants(&self, layout: &Layout) -> bool {
         let has = |name: &String| layout.sections().iter().any(|placed| placed.schema.section() == name);
         self.with.is_empty() || self.with.iter().any(has)
