@@ -178,10 +178,14 @@ impl Known {
         if !messages.is_empty() {
             return Some(complain(&messages.join("\n"), Exit::Usage));
         }
-        let uses = matches!(
-            asked,
-            Ok(Asked::Run(SubCommand::Collect, ..) | Asked::Inspect(_) | Asked::Explain(_) | Asked::Clap(_))
-        );
+        let uses = match asked {
+            // A sink may be one of them.
+            Ok(Asked::Run(command, settings, _)) => {
+                *command == SubCommand::Collect || !settings.words("sink").is_empty()
+            }
+            Ok(Asked::Inspect(_) | Asked::Explain(_) | Asked::Clap(_)) => true,
+            _ => false,
+        };
         for found in refused.into_iter().filter(|_| uses) {
             let _ = writeln!(io::stderr().lock(), "tracer: {found}");
         }

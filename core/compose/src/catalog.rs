@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use tracer_dsl::{
+    Diagnostic,
     filter::FieldPath,
-    option::{DefinitionError, OptionDef, OptionTable, SubCommand, ValueType},
+    option::{DefinitionError, Located, OptionDef, OptionTable, SubCommand, ValueType},
 };
 
 use crate::{ArgType, Embedded, Entry, Fragment, FragmentError, Library, ManifestOption};
@@ -179,6 +180,42 @@ impl Catalog {
     /// The names of all collectors; what is only a sink is none.
     pub fn names(&self) -> Vec<&str> {
         self.iter().filter(|f| f.is_collector()).map(|f| f.manifest.name.as_str()).collect()
+    }
+
+    /// The collector that the user calls so.
+    ///
+    /// # Errors
+    /// There is none; also where there is a sink of that name, which says nothing of events.
+    pub fn collector(&self, name: &Located<String>) -> Result<&Fragment, Box<Diagnostic>> {
+        match self.find(&name.value) {
+            Some(fragment) if fragment.is_collector() => Ok(fragment),
+            Some(sink) => Err(Diagnostic::error(format!("`{}` is no collector", name.value))
+                .at(name.source.clone())
+                .because("it is a sink: it is given events, and reads none")
+                .hint(format!("give it events with `--sink {}`", sink.manifest.name))
+                .into()),
+            None => Err(Diagnostic::unknown("collector", &name.value, self.names())
+                .at(name.source.clone())
+                .into()),
+        }
+    }
+
+    /// The sink that the user calls so.
+    ///
+    /// # Errors
+    /// There is none; also where there is a collector of that name, which takes no events.
+    pub fn sink(&self, name: &Located<String>) -> Result<&Fragment, Box<Diagnostic>> {
+        match (self.find_sink(&name.value), self.find(&name.value)) {
+            (Some(fragment), _) => Ok(fragment),
+            (None, Some(_)) => Err(Diagnostic::error(format!("`{}` is no sink", name.value))
+                .at(name.source.clone())
+                .because("it is a collector, whose `collector.toml` has no `[native]` with `sink = true`")
+                .into()),
+            (None, None) => {
+                let known: Vec<&str> = self.sinks().map(|sink| sink.manifest.name.as_str()).collect();
+                Err(Diagnostic::unknown("sink", &name.value, known).at(name.source.clone()).into())
+            }
+        }
     }
 
     /// Those whose native half can be given events: `--sink`. Most are collectors too, or nothing else.

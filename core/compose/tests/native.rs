@@ -5,8 +5,11 @@
 
 use std::sync::Arc;
 
-use tracer_compose::{Catalog, Fragment, FragmentError, Library, Taken};
-use tracer_dsl::option::{OptionTable, SettingValue, SubCommand};
+use tracer_compose::filter::{Scope, resolve};
+use tracer_compose::{Arguments, Catalog, Fragment, FragmentError, KernelEnums, Library, Taken};
+use tracer_dsl::filter::Filter;
+use tracer_dsl::option::{Located, OptionTable, SettingValue, SubCommand};
+use tracer_dsl::{Diagnostics, SourceRef};
 use tracer_event::{Field, Kind, Place, Show, Tail};
 use tracer_plugin_abi::c::Plugin;
 
@@ -138,6 +141,22 @@ fn sinks_are_found_and_are_no_collectors() {
     assert_eq!(catalog.sinks().map(|f| f.manifest.name.as_str()).collect::<Vec<_>>(), ["linked", "to_file"]);
     assert!(catalog.find_sink("to-file").is_some() && catalog.find_sink("x").is_none());
     assert!(catalog.find_sink("nobody").is_none() && catalog.find("to-file").is_some());
+
+    let word = |word: &str| {
+        let source = SourceRef::command_line("collectors", word);
+        Located { value: word.to_owned(), source }
+    };
+    let collector = |name: &str| catalog.collector(&word(name)).map(|f| f.manifest.name.clone());
+    assert_eq!(collector("x").unwrap(), "x");
+    let told = Diagnostics::from(*collector("to-file").unwrap_err()).to_string();
+    assert!(told.contains("`to-file` is no collector") && told.contains("`--sink to_file`"), "{told}");
+    assert!(Diagnostics::from(*collector("y").unwrap_err()).to_string().contains("collector"));
+    let sink = |name: &str| catalog.sink(&word(name)).map(|f| f.manifest.name.clone());
+    assert_eq!(sink("to-file").unwrap(), "to_file");
+    let told = Diagnostics::from(*sink("x").unwrap_err()).to_string();
+    assert!(told.contains("`x` is no sink") && told.contains("sink = true"), "{told}");
+    let told = Diagnostics::from(*sink("to_fil").unwrap_err()).to_string();
+    assert!(told.contains("`to_fil`") && told.contains("to_file"), "{told}");
 }
 
 #[test]
@@ -199,4 +218,40 @@ fn options_are_texts_and_those_of_sinks_are_everywhere_that_sinks_are() {
         help("collect").contains("--x-server <TEXT> y --")
             || help("collect").ends_with("--x-server <TEXT> y")
     );
+}
+
+/// What a filter of `collect` comes to, at a probe where nothing is known.
+fn asked(catalog: &Catalog, filter: &str) -> Result<Vec<String>, String> {
+    let filter: Filter = filter.parse().unwrap();
+    let mut scope = Scope {
+        catalog,
+        collectors: &mut Vec::new(),
+        readers: &[],
+        excepted: &[],
+        arguments: &Arguments::default(),
+        types: &[],
+        returns: None,
+        names: &KernelEnums::default(),
+    };
+    resolve(&filter, &mut scope).map(|resolved| resolved.absent).map_err(|found| found.to_string())
+}
+
+#[test]
+fn what_comes_behind_the_kernel_is_not_asked_there() {
+    let mut catalog = Catalog::new().unwrap();
+    catalog.add(native(NATIVE)).unwrap();
+    let told = asked(&catalog, "tcp port 80 and own.pid == 3").unwrap_err();
+    let expected = "\
+error: `own.pid` cannot be asked while events are collected
+ --> filter:1:17
+  |
+1 | tcp port 80 and own.pid == 3
+  |                 ^^^^^^^ section `own` is added by the native half of collector x, behind the kernel, which asks filters
+  |
+  = help: a stored trace can be asked: `tracer collect -o FILE`, then `tracer print FILE -f '...'`";
+    assert_eq!(told, expected);
+    let told = asked(&catalog, "has own or not has linked").unwrap_err();
+    assert!(told.contains("`has own` cannot") && told.contains("`has linked` cannot"), "{told}");
+    assert!(asked(&catalog, "own.pid & 0x3 == 1").unwrap_err().contains("`own.pid"));
+    assert_eq!(asked(&catalog, "sk_buff.len == 1").unwrap(), ["sk_buff.len"]);
 }
