@@ -38,21 +38,21 @@ pub enum LoadError {
         our_minor = c::MINOR
     )]
     Major { major: u16, minor: u16 },
-    #[error("`{what}` is {is}; {least} to {most} are possible")]
+    #[error("{what} is {is}; {least} to {most} are possible")]
     Size { what: &'static str, is: u64, least: u64, most: u64 },
     #[error("its descriptor has no functions: `functions` is NULL")]
     NoFunctions,
-    #[error("`{0}` is NULL, but not its length")]
+    #[error("{0} is NULL, but not its length")]
     NoText(String),
-    #[error("`{what}` is a text of {len} bytes; 256 are possible")]
+    #[error("{what} is a text of {len} bytes; 256 are possible")]
     LongText { what: String, len: u64 },
-    #[error("`{what}` is not UTF-8: \"{}\"", .text.escape_ascii())]
+    #[error("{what} is not UTF-8: \"{}\"", .text.escape_ascii())]
     TextEncoding { what: String, text: Vec<u8> },
-    #[error("`{what}` is '{}', which is no C identifier", .name.escape_debug())]
+    #[error("{what} is '{}', which is no C identifier", .name.escape_debug())]
     Name { what: String, name: String },
-    #[error("`{what}` says {is}; {most} are possible")]
+    #[error("{what} says {is}; {most} are possible")]
     Count { what: String, is: u64, most: u64 },
-    #[error("`{0}` is NULL, but not its length")]
+    #[error("{0} is NULL, but not its length")]
     NoArray(String),
     #[error("it declares the section {0}, but has no function `enrich` that would fill it")]
     SectionWithoutEnrich(String),
@@ -114,7 +114,7 @@ pub enum Failure {
 
 fn because(why: Option<&str>, code: i32) -> String {
     match why {
-        Some(why) => why.escape_debug().to_string(),
+        Some(why) => why.to_owned(),
         None => format!("it returned {code} and did not say why"),
     }
 }

@@ -58,6 +58,9 @@ impl Instance {
         out: &mut Vec<u8>,
     ) -> Result<bool, Failure> {
         out.clear();
+        if self.failed {
+            return Err(Failure::Over { function: "enrich" });
+        }
         let (Some(enrich), Some(room)) = (self.functions.enrich, &mut self.room) else { return Ok(false) };
         let given = room.offer();
         // SAFETY: the plugin's function, with its state and what was made for it.
