@@ -89,12 +89,7 @@ impl Output {
         Output { sink: sinks.behind(self.sink), given, missed, ..self }
     }
 
-    fn new(
-        sink: Box<dyn Sink + Send>,
-        file: Option<&Path>,
-        prints: bool,
-        packets: Option<Counts>,
-    ) -> Output {
+    fn new(sink: Box<dyn Sink + Send>, file: Option<&Path>, prints: bool, packets: Option<Counts>) -> Output {
         let (file, given, missed) = (file.map(Path::to_owned), String::new(), Missed::default());
         Output { sink, file, prints, packets, given, missed }
     }

@@ -99,14 +99,17 @@ fn unknown(name: &str, catalog: &Catalog) -> Diagnostic {
     let error = Diagnostic::error(format!("there is no sink `{name}`"));
     let known: Vec<&str> = catalog.sinks().map(|sink| sink.manifest.name.as_str()).collect();
     if catalog.find(name).is_some() {
-        return error.because("it is a collector, which adds to events").hint(format!("`-c {name}` asks for it"));
+        return error
+            .because("it is a collector, which adds to events")
+            .hint(format!("`-c {name}` asks for it"));
     }
     let error = match suggest(name, known.iter().copied()) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error,
     };
     match known.as_slice() {
-        [] => error.hint("sinks are plugins: `--plugin FOLDER` names one, `tracer plugin list` lists what there is"),
+        [] => error
+            .hint("sinks are plugins: `--plugin FOLDER` names one, `tracer plugin list` lists what there is"),
         known => error.hint(format!("known: {}", known.join(", "))),
     }
 }

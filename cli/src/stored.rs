@@ -142,12 +142,7 @@ pub(crate) fn print(settings: &Settings, catalog: &Catalog) -> Result<Exit, Erro
 }
 
 /// `tracer print --sink`: plugins are given events, and printed is what a format was asked for.
-fn give(
-    trace: &Trace,
-    filters: &[EventFilter],
-    settings: &Settings,
-    sinks: Sinks,
-) -> Result<Exit, Error> {
+fn give(trace: &Trace, filters: &[EventFilter], settings: &Settings, sinks: Sinks) -> Result<Exit, Error> {
     let missed = sinks.missed();
     let first: Box<dyn Sink + Send> = match settings.text("format") {
         None => Box::new(Tee::none()),
