@@ -1,4 +1,5 @@
 //! Collectors that have a native half and nothing else, in plans of this kernel: they read nothing, and nobody complains of that.
+
 use std::{fs::File, sync::Arc};
 
 use tracer_compose::Library;
