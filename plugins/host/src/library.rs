@@ -13,6 +13,7 @@ const RTLD_NODELETE: i32 = 0x1000;
 type Entry = unsafe extern "C" fn() -> *const c::Plugin;
 
 /// A plugin that is loaded, and says what can be read.
+#[derive(Debug)]
 pub struct Library {
     description: Description,
     functions: c::Functions,
