@@ -33,7 +33,6 @@ pub struct Description {
 /// Which of the functions that a plugin need not have are there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the interface says what they are")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a function that is there or not")]
 pub struct Functions {
     pub enrich: bool,
     pub event: bool,

@@ -1,4 +1,4 @@
-//! What is wrong with a library, or with what it did. Texts of the library's are in here as they are; messages escape them.
+//! What is wrong with a library, or with what it did.
 
 use tracer_plugin_abi::c;
 
@@ -89,6 +89,8 @@ pub enum FieldProblem {
 }
 
 /// What a plugin did wrong, or why it says that it cannot go on. It is not to be called any more, but for `stop`.
+///
+/// A plugin's own reason is in the message as it is, up to 1 KiB of any characters: whoever shows it escapes it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum Failure {

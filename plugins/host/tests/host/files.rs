@@ -1,6 +1,6 @@
 //! Files that are no library, or not all of one.
 
-use std::{fs, fs::File, io::Read, process::Command};
+use std::{fs, fs::File, io::Read, os::unix::fs::FileExt, process::Command};
 
 use tracer_plugin_host::{Library, LoadError, inspect};
 
@@ -58,9 +58,6 @@ fn the_architecture_is_named() {
     swapped[18..20].reverse();
     let message_ = message(&swapped);
     assert!(message_.contains("little-endian)") && message_.contains("big-endian)"), "{message_}");
-    // All headers of a BPF object are as they should be, but it is none for this machine.
-    swapped[5] = 7;
-    assert!(inspected(&swapped).is_err());
 }
 
 #[test]
@@ -132,23 +129,24 @@ fn a_file_that_is_cut_behind_what_is_needed_can_be_loaded() {
 #[test]
 fn headers_that_lie_are_survived() {
     let library = library();
-    let mut refused = 0;
+    let file = tempfile::tempfile().unwrap();
+    file.write_all_at(&library, 0).unwrap();
+    inspect(&file).unwrap();
+    let lying = |at: usize, byte: u8| {
+        file.write_all_at(&[byte], at as u64).unwrap();
+        let result = inspect(&file);
+        file.write_all_at(&library[at..=at], at as u64).unwrap();
+        result
+    };
     let headers = 64 + 56 * usize::from(library[56]);
-    for at in 0..headers {
-        for byte in [0, 1, 0x7f, 0x80, 0xff] {
-            let mut lying = library.clone();
-            lying[at] = byte;
-            refused += usize::from(inspected(&lying).is_err());
-        }
-    }
+    let refused = (0..headers)
+        .map(|at| [0, 1, 0x7f, 0x80, 0xff].iter().filter(|byte| lying(at, **byte).is_err()).count());
+    let refused: usize = refused.sum();
     assert!(refused > 100, "{refused}");
     // Section headers, which lead to symbols and their names.
     let table = usize::try_from(u64::from_le_bytes(library[40..48].try_into().unwrap())).unwrap();
-    for at in table..library.len() {
-        let mut lying = library.clone();
-        lying[at] = 0xff;
-        let _ = inspected(&lying);
-    }
+    let refused = (table..library.len()).filter(|at| lying(*at, 0xff).is_err()).count();
+    assert!(refused > 5, "{refused}");
 }
 
 /// Looking at a file does not move the position that another process may share.

@@ -1,12 +1,49 @@
 //! Compiles `hostile.c`.
 
 use std::{
-    fs::File,
+    collections::BTreeSet,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
 };
 
 use tempfile::TempDir;
+
+const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hostile.c");
+
+fn compiler(mode: &str, function: &str) -> Command {
+    let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("../abi/include");
+    let mut command = Command::new("cc");
+    command.args(["-fPIC", "-pthread", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused"]);
+    command.args(["-Wno-infinite-recursion", &format!("-DAT={function}"), &format!("-DMODE_{mode}")]);
+    command.arg("-I").arg(include).arg(SOURCE);
+    command
+}
+
+/// All modes that the source asks about.
+fn modes() -> BTreeSet<String> {
+    let source = fs::read_to_string(SOURCE).unwrap();
+    let mode =
+        |rest: &str| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap().to_owned();
+    source.split("MODE_").skip(1).map(mode).filter(|mode| !mode.is_empty()).collect()
+}
+
+/// Others use the catalogue too: each mode is in its table of contents, and can be compiled.
+#[test]
+fn the_catalogue_is_whole() {
+    let source = fs::read_to_string(SOURCE).unwrap();
+    let in_comments: String = source.lines().filter(|line| line.starts_with(" *")).collect();
+    let listed = |mode: &String| {
+        in_comments.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == mode)
+    };
+    let modes = modes();
+    assert!(modes.len() > 80, "{modes:?}");
+    for mode in &modes {
+        assert!(listed(mode), "{mode} is not listed");
+        let output = compiler(mode, "ENRICH").arg("-fsyntax-only").output().unwrap();
+        assert!(output.status.success(), "{mode}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
 
 /// A library, in a folder of its own.
 pub struct Hostile {
@@ -22,17 +59,10 @@ impl Hostile {
 
     /// The library with a mode that is about one of its functions.
     pub fn at(mode: &str, function: &str) -> Hostile {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let source = here.join("tests/hostile.c");
-        let known = std::fs::read_to_string(&source).unwrap();
-        assert!(mode.is_empty() || known.contains(&format!("MODE_{mode}")), "there is no mode {mode}");
+        assert!(mode.is_empty() || modes().contains(mode), "there is no mode {mode}");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hostile.so");
-        let mut command = Command::new("cc");
-        command.args(["-shared", "-fPIC", "-pthread", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused"]);
-        command.args(["-Wno-infinite-recursion", &format!("-DAT={function}"), &format!("-DMODE_{mode}")]);
-        command.arg("-I").arg(here.join("../abi/include")).arg("-o").arg(&path).arg(source);
-        let output = command.output().unwrap();
+        let output = compiler(mode, function).arg("-shared").arg("-o").arg(&path).output().unwrap();
         assert!(output.status.success(), "{mode}: {}", String::from_utf8_lossy(&output.stderr));
         Hostile { _folder: folder, path }
     }

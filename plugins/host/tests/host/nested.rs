@@ -70,7 +70,7 @@ impl Services for Interrupted {
         None
     }
 
-    fn field(&self, _: &str, _: &str) -> Option<u32> {
+    fn field(&mut self, _: &str, _: &str) -> Option<u32> {
         None
     }
 
@@ -82,11 +82,11 @@ impl Services for Interrupted {
         None
     }
 
-    fn symbol(&self, _: u64) -> Option<(String, u64)> {
+    fn symbol(&mut self, _: u64) -> Option<(String, u64)> {
         None
     }
 
-    fn address(&self, _: &str) -> Option<u64> {
+    fn address(&mut self, _: &str) -> Option<u64> {
         None
     }
 

@@ -25,7 +25,7 @@ impl Services for Engine {
         self.options.get(name).cloned()
     }
 
-    fn field(&self, section: &str, field: &str) -> Option<u32> {
+    fn field(&mut self, section: &str, field: &str) -> Option<u32> {
         ["skb.len", "skb.name"]
             .iter()
             .zip(1..)
@@ -40,11 +40,11 @@ impl Services for Engine {
         Some(if json { "{}\n" } else { "an event\n" }.to_owned())
     }
 
-    fn symbol(&self, address: u64) -> Option<(String, u64)> {
+    fn symbol(&mut self, address: u64) -> Option<(String, u64)> {
         (address >= 0x1000).then(|| ("nf_hook_slow".to_owned(), address - 0x1000))
     }
 
-    fn address(&self, name: &str) -> Option<u64> {
+    fn address(&mut self, name: &str) -> Option<u64> {
         (name == "nf_hook_slow").then_some(0x1000)
     }
 
