@@ -125,8 +125,12 @@ impl Enricher {
     pub(super) fn stop(&mut self, said: &mut Vec<String>) {
         let Some(process) = &mut self.process else { return };
         let stopped = process.send(Kind::Stop, &[], "stop", STOP);
-        if let Err(why) = stopped.and_then(|()| process.done("stop", STOP)) {
-            self.quarantine(&why, said);
+        match stopped.and_then(|()| process.done("stop", STOP)) {
+            Ok(()) => {
+                self.said(said);
+                self.process = None;
+            }
+            Err(why) => self.quarantine(&why, said),
         }
     }
 

@@ -48,6 +48,8 @@ pub struct NativeSink {
     process: Option<Process>,
     trace: TraceSink<Bytes>,
     bytes: Bytes,
+    /// Whether the trace has begun.
+    begun: bool,
     /// Events that it was given.
     given: u64,
     missed: Arc<AtomicU64>,
@@ -55,6 +57,8 @@ pub struct NativeSink {
     /// When it was last seen to take events, or had all.
     moved: Instant,
     tell: Box<dyn FnMut(String) + Send>,
+    /// Whether it was told what was missed.
+    told: bool,
 }
 
 /// The bytes of the trace that are to be sent.
@@ -112,11 +116,13 @@ impl NativeSink {
             process: Some(process),
             trace: TraceSink::new(bytes.clone()).within(AGE),
             bytes,
+            begun: false,
             given: 0,
             missed: Arc::default(),
             ticked: Instant::now(),
             moved: Instant::now(),
             tell,
+            told: false,
         })
     }
 
@@ -158,20 +164,31 @@ impl NativeSink {
     }
 
     /// Ends the plugin, once it has taken everything.
-    fn stop(&mut self) {
-        let Some(process) = &mut self.process else { return };
-        let stopped =
-            process.send(Kind::Stop, &[], "event", PATIENCE).and_then(|()| process.done("stop", FINISH));
-        match stopped {
-            Ok(()) => self.tell_said(),
-            Err(why) => self.quarantine(&why),
+    fn end(&mut self) {
+        let trace = mem::replace(&mut self.trace, TraceSink::new(Bytes::default()));
+        if self.begun {
+            self.with("flush", |_| Box::new(trace).finish());
+        }
+        if let Some(process) = &mut self.process {
+            let stopped = process.send(Kind::Stop, &[], "event", PATIENCE);
+            match stopped.and_then(|()| process.done("stop", FINISH)) {
+                Ok(()) => {
+                    self.tell_said();
+                    self.process = None;
+                }
+                Err(why) => self.quarantine(&why),
+            }
+        }
+        let missed = self.missed.load(Ordering::Relaxed);
+        if missed > 0 && !mem::replace(&mut self.told, true) {
+            (self.tell)(format!("sink {}: {missed} events were not taken by it", self.name));
         }
     }
 }
 
 impl Sink for NativeSink {
     fn begin(&mut self, session: &Session) -> io::Result<()> {
-        let is_first = self.given == 0;
+        let is_first = !mem::replace(&mut self.begun, true);
         self.with("start", |trace| trace.begin(session));
         let Some(process) = &mut self.process else { return Ok(()) };
         match process.expect(Kind::Started, "start", START) {
@@ -250,14 +267,14 @@ impl Sink for NativeSink {
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {
-        let this = &mut *self;
-        let trace = mem::replace(&mut this.trace, TraceSink::new(Bytes::default()));
-        this.with("flush", |_| Box::new(trace).finish());
-        this.stop();
-        let missed = this.missed.load(Ordering::Relaxed);
-        if missed > 0 {
-            (this.tell)(format!("sink {}: {missed} events were not taken by it", this.name));
-        }
+        self.end();
         Ok(())
+    }
+}
+
+impl Drop for NativeSink {
+    /// Another output has failed, and this is not finished for that: what the plugin was given is its own, and it is told the end.
+    fn drop(&mut self) {
+        self.end();
     }
 }
