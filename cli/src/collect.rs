@@ -14,6 +14,7 @@ use crate::{
     exit::Exit,
     live::Live,
     output::{self, Output, OutputError},
+    sinks::{SinkError, Sinks},
     stored,
 };
 
@@ -33,19 +34,30 @@ pub(crate) fn run(settings: &Settings, catalog: &Catalog, table: &OptionTable) -
         }
     }
     let mut live = Live::new();
-    let output = match output::of_collect(settings, || live.output()) {
+    let tell = || -> Box<dyn FnMut(String) + Send> {
+        let live = live.clone();
+        Box::new(move |text| live.say(&text))
+    };
+    let sinks = match Sinks::start(settings, catalog, true, tell) {
+        Ok(sinks) => sinks,
+        Err(SinkError::Unknown(diagnostics)) => return complain_of(&diagnostics),
+        Err(SinkError::Refused(why)) => return complain(&format!("error: {why}"), Exit::Host),
+    };
+    let output = match output::of_collect(settings, || live.output(), sinks) {
         Ok(output) => output,
         Err(OutputError::Usage(diagnostic)) => return complain_of(&Diagnostics::from(*diagnostic)),
         Err(error @ OutputError::Create(_)) => return complain(&format!("error: {error}"), Exit::Failed),
     };
-    let Output { sink, file, prints, packets } = output;
+    let Output { sink, file, prints, packets, given, missed } = output;
     let outcome = match collect(&request, catalog, sink, &mut |notice| live.tell(&notice)) {
         Ok(outcome) => outcome,
         Err(error) => return failed(&error),
     };
     let failed = matches!(outcome.ended, Ended::OutputFailed(_));
     let verb = match (&file, prints) {
-        (None, _) => "printed".to_owned(),
+        (None, true) => "printed".to_owned(),
+        // The plugins' own words are said for them.
+        (None, false) => format!("for sink {given}"),
         // Of the last ones, some are not in the file.
         (Some(file), _) if failed => format!("taken for {}", file.display()),
         (Some(file), false) => format!("written to {}", file.display()),
@@ -58,6 +70,7 @@ pub(crate) fn run(settings: &Settings, catalog: &Catalog, table: &OptionTable) -
     }
     match outcome {
         Outcome { malformed: 1.., .. } | Outcome { ended: Ended::OutputFailed(_), .. } => Exit::Failed,
+        _ if missed.any() => Exit::Failed,
         _ if settings.flag("fail-on-loss") && outcome.lost() > 0 => Exit::Lost,
         _ => Exit::Ok,
     }

@@ -91,11 +91,11 @@ fn run(command: SubCommand, settings: &Settings, catalog: &Catalog, table: &Opti
         SubCommand::Collect => return crate::collect::run(settings, catalog, table),
         #[cfg(not(target_os = "linux"))]
         SubCommand::Collect => {
-            let _ = (catalog, table);
+            let _ = table;
             return complain("error: this system cannot be traced: `collect` is for Linux", Exit::Host);
         }
-        SubCommand::Print => stored::print(settings),
-        SubCommand::Sort => sort::sort(settings),
+        SubCommand::Print => stored::print(settings, catalog),
+        SubCommand::Sort => sort::sort(settings, catalog),
         SubCommand::Pcap => stored::pcap(settings),
         SubCommand::Stats => stored::stats(settings),
         SubCommand::Schema => stored::schema(settings),
@@ -178,10 +178,14 @@ impl Known {
         if !messages.is_empty() {
             return Some(complain(&messages.join("\n"), Exit::Usage));
         }
-        let uses = matches!(
-            asked,
-            Ok(Asked::Run(SubCommand::Collect, ..) | Asked::Inspect(_) | Asked::Explain(_) | Asked::Clap(_))
-        );
+        let uses = match asked {
+            // A sink may be one of them.
+            Ok(Asked::Run(command, settings, _)) => {
+                *command == SubCommand::Collect || !settings.words("sink").is_empty()
+            }
+            Ok(Asked::Inspect(_) | Asked::Explain(_) | Asked::Clap(_)) => true,
+            _ => false,
+        };
         for found in refused.into_iter().filter(|_| uses) {
             let _ = writeln!(io::stderr().lock(), "tracer: {found}");
         }

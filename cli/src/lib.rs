@@ -33,6 +33,11 @@ mod plugin;
 mod profile;
 mod progress;
 mod settings;
+#[cfg(target_os = "linux")]
+mod sinks;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_sinks.rs"]
+mod sinks;
 mod sort;
 mod stored;
 
@@ -44,6 +49,11 @@ pub use tracer_compose::collector;
 
 /// Runs tracer with the process's arguments; the exit code is one of [`Exit`].
 pub fn main() -> ExitCode {
+    // A plugin's process is this program once more.
+    #[cfg(target_os = "linux")]
+    if let Some(code) = plugin::serve() {
+        return code;
+    }
     command::main().into()
 }
 

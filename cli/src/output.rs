@@ -12,10 +12,12 @@ use tracer_dsl::{
 };
 use tracer_event::json;
 use tracer_trace::{
-    JsonSink, PcapngSink, Sink, TextSink,
+    JsonSink, PcapngSink, Sink, Tee, TextSink,
     file::{CreateError, OutFile, RotatingSink, Rotation, TraceSink},
     pcapng::Counts,
 };
+
+use crate::sinks::{Missed, Sinks};
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,12 +76,41 @@ pub(crate) struct Output {
     pub(crate) prints: bool,
     /// What became of events in a capture file.
     pub(crate) packets: Option<Counts>,
+    /// The plugins that are given events, in words; empty where there are none.
+    pub(crate) given: String,
+    /// What those did not take.
+    pub(crate) missed: Missed,
 }
 
-/// Where `collect` writes: `-o`, `--format`, `--print` and `--out-rotate`. Printed is to what `terminal` gives.
+impl Output {
+    /// The same, given to plugins too.
+    fn and(self, sinks: Sinks) -> Output {
+        let (given, missed) = (sinks.names(), sinks.missed());
+        Output { sink: sinks.behind(self.sink), given, missed, ..self }
+    }
+
+    fn new(
+        sink: Box<dyn Sink + Send>,
+        file: Option<&Path>,
+        prints: bool,
+        packets: Option<Counts>,
+    ) -> Output {
+        let (file, given, missed) = (file.map(Path::to_owned), String::new(), Missed::default());
+        Output { sink, file, prints, packets, given, missed }
+    }
+}
+
+/// Whether plugins are given events, and nothing is said of any other output.
+fn only_plugins(settings: &Settings, sinks: &Sinks) -> bool {
+    let asked = settings.flag("print") || settings.text("format").is_some() || settings.path("out").is_some();
+    !asked && !sinks.is_empty()
+}
+
+/// Where `collect` writes: `-o`, `--format`, `--print`, `--out-rotate` and `--sink`. Printed is to what `terminal` gives.
 pub(crate) fn of_collect<W: Write + Send + 'static>(
     settings: &Settings,
     terminal: impl Fn() -> W,
+    sinks: Sinks,
 ) -> Result<Output, OutputError> {
     let utc = settings.flag("utc");
     let file = settings.path("out").filter(|path| *path != Path::new("-"));
@@ -87,12 +118,15 @@ pub(crate) fn of_collect<W: Write + Send + 'static>(
     let rotation = rotation(settings, format, file)?;
     let text = || Box::new(TextSink::new(terminal()).utc(utc));
     let Some(path) = file else {
+        if only_plugins(settings, &sinks) {
+            return Ok(Output::new(Box::new(Tee::none()), None, false, None).and(sinks));
+        }
         refuse_terminal(settings, format)?;
         let (sink, packets): (Box<dyn Sink + Send>, _) = match format {
             Format::Text => (text(), None),
             _ => sink(format, terminal(), utc),
         };
-        return Ok(Output { sink, file: None, prints: true, packets });
+        return Ok(Output::new(sink, None, true, packets).and(sinks));
     };
     let (mut sink, packets) = match rotation {
         Some(rotation) => (Box::new(RotatingSink::create(path, rotation)?) as Box<dyn Sink + Send>, None),
@@ -100,19 +134,23 @@ pub(crate) fn of_collect<W: Write + Send + 'static>(
     };
     let prints = settings.flag("print");
     if prints {
-        sink = Box::new(tracer_trace::Tee::new(sink, text()));
+        sink = Box::new(Tee::new(sink, text()));
     }
-    Ok(Output { sink, file: Some(path.to_owned()), prints, packets })
+    Ok(Output::new(sink, Some(path), prints, packets).and(sinks))
 }
 
 /// Where `sort` writes: `-o` and `--format`. What is printed goes to what `terminal` gives.
 pub(crate) fn of_sort<W: Write + Send + 'static>(
     settings: &Settings,
     terminal: impl FnOnce() -> W,
+    sinks: Sinks,
 ) -> Result<Output, OutputError> {
     let utc = settings.flag("utc");
     let file = settings.path("out").filter(|path| *path != Path::new("-"));
     let format = Format::of(settings, file);
+    if only_plugins(settings, &sinks) {
+        return Ok(Output::new(Box::new(Tee::none()), None, false, None).and(sinks));
+    }
     let (sink, packets) = match file {
         Some(path) => sink(format, create(path, format)?, utc),
         None => {
@@ -121,7 +159,7 @@ pub(crate) fn of_sort<W: Write + Send + 'static>(
         }
     };
     let is_text = matches!(format, Format::Text | Format::Json);
-    Ok(Output { sink, file: file.map(Path::to_owned), prints: file.is_none() && is_text, packets })
+    Ok(Output::new(sink, file, file.is_none() && is_text, packets).and(sinks))
 }
 
 /// That nobody is shown what only programs can read.

@@ -6,9 +6,10 @@
 mod check;
 mod list;
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Arg, ArgMatches, Command, builder::PossibleValue, value_parser};
+use tracer_compose::Catalog;
 use tracer_dsl::option::OptionTable;
 use tracer_plugins::{
     Places,
@@ -19,6 +20,13 @@ use crate::{
     command::{Known, complain, printed},
     exit::Exit,
 };
+
+/// Runs a plugin, if that is what this process was started for.
+pub(crate) fn serve() -> Option<ExitCode> {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let linked = |name: &str| Catalog::new().ok()?.linked(name);
+    tracer_engine::native::serve(&words, linked)
+}
 
 /// What was asked for.
 pub(crate) enum Asked {

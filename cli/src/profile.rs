@@ -186,11 +186,7 @@ fn found_in(
 fn unknown_collectors(profile: &Profile, catalog: &Catalog) -> Vec<Diagnostic> {
     let settings = profile.settings(SubCommand::Collect);
     let words = settings.words("collectors").iter().filter(|word| word.value != "none");
-    let unknown = words.filter(|word| catalog.find(&word.value).is_none());
-    let tell = |word: &Located<String>| {
-        Diagnostic::unknown("collector", &word.value, catalog.names()).at(word.source.clone())
-    };
-    unknown.map(tell).collect()
+    words.filter_map(|word| catalog.collector(word).err()).map(|found| *found).collect()
 }
 
 /// A word of the command line behind `command`.

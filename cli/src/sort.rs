@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tracer_compose::Catalog;
 use tracer_dsl::{Diagnostic, SourceRef, option::Settings};
 use tracer_trace::file::{ReplayError, Sorting, Trace};
 
@@ -15,22 +16,23 @@ use crate::{
     output::{self, Output},
     pager::Pager,
     progress::Bar,
-    stored::{Damages, Error, filters, open, packets, say, show, written},
+    stored::{Damages, Error, filters, open, packets, say, show, sinks, written},
 };
 
 /// Where large temporary files belong, since the other place may be memory.
 const TEMPORARY: &str = "/var/tmp";
 
 /// `tracer sort`
-pub(crate) fn sort(settings: &Settings) -> Result<Exit, Error> {
+pub(crate) fn sort(settings: &Settings, catalog: &Catalog) -> Result<Exit, Error> {
     let trace = open(settings)?;
     let filters = filters(&trace, settings)?;
     if let Some(path) = settings.path("out") {
         refuse_own(&trace, path)?;
     }
     let paged = !settings.flag("no-pager");
-    let Output { mut sink, file, prints, packets: counts } =
-        output::of_sort(settings, || Paged { wanted: paged, pager: None })?;
+    let sinks = sinks(settings, catalog)?;
+    let Output { mut sink, file, prints, packets: counts, given: _, missed } =
+        output::of_sort(settings, || Paged { wanted: paged, pager: None }, sinks)?;
     let (mut damages, mut bar) = (Damages::default(), Bar::new(prints));
     let folder = folder(file.as_deref());
     let sorting = Sorting {
@@ -55,7 +57,7 @@ pub(crate) fn sort(settings: &Settings) -> Result<Exit, Error> {
     if let (Some(counts), Some(path)) = (counts, file) {
         say(&format!("{} to {}", packets(&counts), path.display()));
     }
-    Ok(damages.exit())
+    Ok(if missed.any() { Exit::Failed } else { damages.exit() })
 }
 
 /// That a trace is not written over while it is read.

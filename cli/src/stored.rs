@@ -8,6 +8,7 @@ use std::{
     thread,
 };
 
+use tracer_compose::Catalog;
 use tracer_dsl::{
     Diagnostic, Diagnostics,
     filter::on_devices,
@@ -16,7 +17,7 @@ use tracer_dsl::{
 };
 use tracer_event::{ProbeInfo, Schema, Tag, json};
 use tracer_trace::{
-    JsonRender, StatsSink, TextRender,
+    JsonRender, JsonSink, Sink, StatsSink, Tee, TextRender, TextSink,
     file::{Damage, OpenError, Render, Rendering, Replay, ReplayError, Show, Trace},
     filter::EventFilter,
     stats::{ReportOptions, UnknownTable},
@@ -28,6 +29,7 @@ use crate::{
     output::{self, OutputError},
     pager::Pager,
     progress::Bar,
+    sinks::{SinkError, Sinks},
 };
 
 /// Why a command did not do what it was to do.
@@ -48,6 +50,9 @@ pub(crate) enum Error {
     /// On the way.
     #[error(transparent)]
     Replay(ReplayError),
+    /// A plugin that was to take events.
+    #[error("{0}")]
+    Sink(String),
     /// Writing the rest.
     #[error("cannot write: {0}")]
     Write(io::Error),
@@ -57,6 +62,7 @@ impl Error {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Error::Usage(_) => Exit::Usage,
+            Error::Sink(_) => Exit::Host,
             _ => Exit::Failed,
         }
     }
@@ -99,9 +105,13 @@ pub(crate) fn check(command: SubCommand, settings: &Settings) -> Result<(), Stri
 }
 
 /// `tracer print`
-pub(crate) fn print(settings: &Settings) -> Result<Exit, Error> {
+pub(crate) fn print(settings: &Settings, catalog: &Catalog) -> Result<Exit, Error> {
     let trace = open(settings)?;
     let filters = filters(&trace, settings)?;
+    let sinks = sinks(settings, catalog)?;
+    if !sinks.is_empty() {
+        return give(&trace, &filters, settings, sinks);
+    }
     let render: &dyn Render = match settings.text("format") {
         Some("json") => &JsonRender,
         _ => &TextRender,
@@ -129,6 +139,49 @@ pub(crate) fn print(settings: &Settings) -> Result<Exit, Error> {
         Ok(_) => written(flushed)?,
     }
     Ok(damages.exit())
+}
+
+/// `tracer print --sink`: plugins are given events, and printed is what a format was asked for.
+fn give(
+    trace: &Trace,
+    filters: &[EventFilter],
+    settings: &Settings,
+    sinks: Sinks,
+) -> Result<Exit, Error> {
+    let missed = sinks.missed();
+    let first: Box<dyn Sink + Send> = match settings.text("format") {
+        None => Box::new(Tee::none()),
+        Some("json") => Box::new(JsonSink::new(io::stdout()).utc(settings.flag("utc"))),
+        Some(_) => Box::new(TextSink::new(io::stdout()).utc(settings.flag("utc"))),
+    };
+    let mut sink = sinks.behind(first);
+    let (mut damages, mut bar) = (Damages::default(), Bar::new(false));
+    let replayed = trace.replay_with(
+        &mut *sink,
+        Replay {
+            show: show(settings),
+            select: &mut |event| filters.iter().all(|filter| filter.matches(event)),
+            report: &mut |damage| damages.take(&damage),
+            progress: &mut |progress| bar.tell(progress),
+        },
+    );
+    bar.end();
+    let finished = sink.finish();
+    damages.tell();
+    match replayed {
+        Err(ReplayError::Sink(error)) => written(Err(error))?,
+        Err(error) => return Err(Error::Replay(error)),
+        Ok(_) => written(finished)?,
+    }
+    Ok(if missed.any() { Exit::Failed } else { damages.exit() })
+}
+
+/// The plugins that `--sink` names.
+pub(crate) fn sinks(settings: &Settings, catalog: &Catalog) -> Result<Sinks, Error> {
+    Sinks::start(settings, catalog, false, || Box::new(|text| say(&text))).map_err(|error| match error {
+        SinkError::Unknown(diagnostics) => Error::Usage(diagnostics),
+        SinkError::Refused(why) => Error::Sink(why),
+    })
 }
 
 /// `tracer pcap`

@@ -22,7 +22,7 @@ mod tests {
     #[test]
     fn all_are_registered_and_sound() {
         let parsed: Vec<Fragment> = inventory::iter::<Embedded>()
-            .map(|e| Fragment::parse(e.manifest, e.probe, e.direct).unwrap())
+            .map(|e| Fragment::parse(e.manifest, e.probe.unwrap(), e.direct).unwrap())
             .collect();
         let mut names: Vec<&str> = parsed.iter().map(|f| f.manifest.name.as_str()).collect();
         names.sort_unstable();
@@ -32,7 +32,7 @@ mod tests {
     #[test]
     fn nft_guards_its_probe() {
         let nft = inventory::iter::<Embedded>().find(|e| e.manifest.contains("\"nft\"")).unwrap();
-        let parse = |manifest: &str| Fragment::parse(manifest, nft.probe, nft.direct);
+        let parse = |manifest: &str| Fragment::parse(manifest, nft.probe.unwrap(), nft.direct);
         let fragment = parse(nft.manifest).unwrap();
         let (accessor, withheld, when) = fragment.guard().unwrap();
         assert_eq!((accessor.field.as_str(), when), ("verdict", vec![2]));
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn nft_says_its_fields_by_name() {
         let nft = inventory::iter::<Embedded>().find(|e| e.manifest.contains("\"nft\"")).unwrap();
-        let nft = Fragment::parse(nft.manifest, nft.probe, nft.direct).unwrap();
+        let nft = Fragment::parse(nft.manifest, nft.probe.unwrap(), nft.direct).unwrap();
         let schema = nft.schema("nft").unwrap();
         let verdict = schema.field("verdict").unwrap();
         let tracer_event::Kind::Enum { names, .. } = &verdict.kind else { panic!("{verdict:?}") };
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn drop_reasons_are_the_kernels() {
         let skb_drop = inventory::iter::<Embedded>().find(|e| e.manifest.contains("\"skb_drop\"")).unwrap();
-        let skb_drop = Fragment::parse(skb_drop.manifest, skb_drop.probe, skb_drop.direct).unwrap();
+        let skb_drop = Fragment::parse(skb_drop.manifest, skb_drop.probe.unwrap(), skb_drop.direct).unwrap();
         let reader = &skb_drop.readers[0];
         let reason = ArgType::Enum("skb_drop_reason".to_owned());
         assert_eq!(skb_drop.needs_argument(), [&reason]);

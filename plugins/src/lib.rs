@@ -1,6 +1,7 @@
 //! Collectors in folders.
 //!
-//! A folder with `collector.toml` and `NAME.bpf.o` is a collector, of the same form as those that are built in. This room knows
+//! A folder with `collector.toml` and `NAME.bpf.o` is a collector, of the same form as those that are built in. Beside the object,
+//! or in its place, there may be a native half, `NAME.so`. This room knows
 //! where such folders are looked for ([`Places`]), whom they are taken from ([`Trust`]), how one is read ([`read`]) and put
 //! beside those that are there ([`find`]), and what a new one looks like ([`skeleton`]). It decides nothing about tracing,
 //! and no code of a plugin's runs in this process.

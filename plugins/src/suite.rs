@@ -18,7 +18,10 @@ use crate::{
 pub const CHECKS: [(&str, &str); 22] = [
     ("folder-trust", "the folder is root's, or yours, and nobody else may write to it"),
     ("file-trust", "so are all files in it"),
-    ("files", "there are collector.toml and NAME.bpf.o, of sizes that make sense"),
+    (
+        "files",
+        "there are collector.toml, and NAME.bpf.o, or NAME.so where it has `[native]`, or both, of sizes that make sense",
+    ),
     (
         "manifest",
         "collector.toml is TOML with the keys that there are, of the right types, in a version that is known",
@@ -41,7 +44,7 @@ pub const CHECKS: [(&str, &str); 22] = [
     ("templates", "each section has a text, and shows whatever bytes it may hold"),
     (
         "options",
-        "options are what the manifest says: a selection of a field's values, or a number within bounds",
+        "options are what the manifest says: a selection of a field's values, a number within bounds, or a text",
     ),
     (
         "manifest-matches-object",
@@ -51,6 +54,23 @@ pub const CHECKS: [(&str, &str); 22] = [
     ("unique", "no name of it is taken: collector, sections, options, maps"),
     ("hostile-objects", "the object cut or changed anywhere is refused or read, and never ends tracer"),
 ];
+
+/// Checks of the object that were passed if it could be read at all.
+const PROVED_OF_OBJECT: [&str; 9] = [
+    "architecture",
+    "abi",
+    "licence",
+    "type-information",
+    "self-contained",
+    "helpers",
+    "signatures",
+    "schema",
+    "sizes",
+];
+/// Further ones of the object.
+const ABOUT_OBJECT: [&str; 4] = ["arguments", "manifest-matches-object", "direct-build", "hostile-objects"];
+/// Why those are not made where there is none, nor those of the running kernel.
+const NO_OBJECT: &str = "it has no BPF half";
 
 /// How a check ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +142,10 @@ impl Suite {
         self.checked.push(Checked { name, verdict });
     }
 
+    fn skip(&mut self, name: &'static str, why: &str) {
+        self.checked.push(Checked { name, verdict: Verdict::Skipped(why.to_owned()) });
+    }
+
     /// Folder and files as such.
     fn files(&mut self, path: &Path, trust: &Trust) {
         let opened = Opened::folder(path, trust);
@@ -129,8 +153,11 @@ impl Suite {
         self.record("folder-trust", folder);
         let Ok(folder) = opened else { return };
         let distrusted = folder.names().map(|names| {
-            let judged = names.iter().filter(|name| name.ends_with(".o") || *name == MANIFEST);
-            let mut failed = judged.filter_map(|name| folder.read(name, folder::OBJECT_MAX, trust).err());
+            let loaded = |name: &&String| {
+                [".o", ".so"].iter().any(|ending| name.ends_with(ending)) || *name == MANIFEST
+            };
+            let mut failed =
+                names.iter().filter(loaded).filter_map(|name| folder.open(name, u64::MAX, trust).err());
             failed.find(|error| matches!(error, OpenError::Distrust(_))).map(|error| error.to_string())
         });
         let result = match distrusted {
@@ -166,36 +193,36 @@ impl Suite {
             Opened::folder(path, trust).and_then(|opened| opened.read(name, folder::OBJECT_MAX, trust)).ok()
         };
         let name = &fragment.manifest.name;
-        let object = read(&format!("{name}.bpf.o")).unwrap_or_default();
-        let manifest =
-            read(MANIFEST).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
         // What reading it has proved.
-        for name in [
-            "files",
-            "manifest",
-            "names",
-            "architecture",
-            "abi",
-            "licence",
-            "type-information",
-            "self-contained",
-            "helpers",
-            "signatures",
-            "schema",
-            "sizes",
-        ] {
+        for name in ["files", "manifest", "names"] {
             self.record(name, Ok(String::new()));
         }
         self.record("about", about(&fragment.manifest));
-        self.record("arguments", arguments(&fragment));
         self.record("templates", render::all(&fragment));
         self.record("options", Ok(format!("{} options", fragment.manifest.options.len())));
-        self.record("manifest-matches-object", hooks(&fragment));
-        let direct =
-            if fragment.has_direct() { "" } else { "there is none: probe reads are used everywhere" };
-        self.record("direct-build", Ok(direct.to_owned()));
-        self.record("hostile-objects", hostile::all(&manifest, &object));
-        let trialled = trials.map(|trials| trials.run(&fragment));
+        if fragment.has_object() {
+            for name in PROVED_OF_OBJECT {
+                self.record(name, Ok(String::new()));
+            }
+            self.record("arguments", arguments(&fragment));
+            self.record("manifest-matches-object", hooks(&fragment));
+            let direct =
+                if fragment.has_direct() { "" } else { "there is none: probe reads are used everywhere" };
+            self.record("direct-build", Ok(direct.to_owned()));
+            let object = read(&format!("{name}.bpf.o")).unwrap_or_default();
+            let manifest =
+                read(MANIFEST).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+            let library = fragment.native.as_ref().map(|native| &native.library);
+            self.record("hostile-objects", hostile::all(&manifest, &object, library));
+        } else {
+            for name in PROVED_OF_OBJECT.into_iter().chain(ABOUT_OBJECT) {
+                self.skip(name, NO_OBJECT);
+            }
+        }
+        let trialled = trials.map(|trials| match fragment.has_object() {
+            true => trials.run(&fragment),
+            false => Err(NO_OBJECT.to_owned()),
+        });
         let others = catalog.without(&BTreeMap::from([(name.clone(), String::new())]));
         let mut others = others;
         match others.add(fragment) {
@@ -207,7 +234,7 @@ impl Suite {
             Some(Err(why)) => {
                 let names = trials.map_or(&[][..], Trials::names);
                 for &name in names {
-                    self.checked.push(Checked { name, verdict: Verdict::Skipped(why.clone()) });
+                    self.skip(name, &why);
                 }
             }
             None => {}
@@ -232,13 +259,22 @@ fn at_fault(error: &FolderError) -> &'static str {
     use FragmentError as E;
     match error {
         FolderError::Open(OpenError::Distrust(_)) => "file-trust",
-        FolderError::Open(_) | FolderError::NoManifest | FolderError::NoObject(_) => "files",
-        FolderError::Text => "manifest",
+        FolderError::Open(_)
+        | FolderError::NoManifest
+        | FolderError::NoObject(_)
+        | FolderError::NoLibrary(_) => "files",
+        FolderError::Text | FolderError::NoNative(_) => "manifest",
         FolderError::Differs(..) => "direct-build",
         FolderError::Fragment(error) => match error {
             E::Manifest(ManifestError::Name(_)) => "names",
-            E::Manifest(ManifestError::Option(_) | ManifestError::Bounds(_) | ManifestError::Sizes(_))
+            E::Manifest(
+                ManifestError::Option(_)
+                | ManifestError::Bounds(_)
+                | ManifestError::Sizes(_)
+                | ManifestError::Text(_),
+            )
             | E::NoOption(_) => "options",
+            E::NoLibrary | E::NoNative => "files",
             E::Manifest(_) => "manifest",
             E::Elf(_) | E::Relocation(_) => "architecture",
             E::NoAbi | E::Abi { .. } => "abi",

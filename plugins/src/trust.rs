@@ -5,6 +5,7 @@
 
 use std::{
     ffi::CStr,
+    fs::File,
     io::{self, Read as _},
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
@@ -156,24 +157,38 @@ impl Opened {
         Ok(names)
     }
 
-    /// Reads a file in it, of at most so many bytes.
+    /// Opens a file in it, of at most so many bytes, for reading.
     ///
     /// # Errors
-    /// It is not there, is no file, is not trusted, is larger, or reading fails.
-    pub fn read(&self, name: &str, most: u64, trust: &Trust) -> Result<Vec<u8>, OpenError> {
+    /// It is not there, is no file, is not trusted, or is larger.
+    pub fn open(&self, name: &str, most: u64, trust: &Trust) -> Result<File, OpenError> {
         let path = self.path.join(name);
-        let failed = |error: io::Error| OpenError::System { path: path.clone(), error };
+        let failed = |error: rustix::io::Errno| OpenError::System { path: path.clone(), error: error.into() };
         // Without NONBLOCK, opening a pipe would wait for somebody to write.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = openat(self.folder.as_fd(), name, flags, Mode::empty()).map_err(|e| failed(e.into()))?;
-        let stat = fstat(&file).map_err(|e| failed(e.into()))?;
+        let file = openat(self.folder.as_fd(), name, flags, Mode::empty()).map_err(failed)?;
+        let stat = fstat(&file).map_err(failed)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(OpenError::Kind { path, wanted: "file" });
         }
         trust.judge(&path, &stat)?;
+        if u64::try_from(stat.st_size).is_ok_and(|size| size > most) {
+            return Err(OpenError::Size { path, most });
+        }
+        Ok(file.into())
+    }
+
+    /// Reads a file in it, of at most so many bytes.
+    ///
+    /// # Errors
+    /// As [`Opened::open`]; or reading fails.
+    pub fn read(&self, name: &str, most: u64, trust: &Trust) -> Result<Vec<u8>, OpenError> {
+        let file = self.open(name, most, trust)?;
+        let path = self.path.join(name);
         let mut bytes = Vec::new();
-        let read = std::fs::File::from(file).take(most + 1).read_to_end(&mut bytes);
-        let read = read.map_err(failed)?;
+        // It may have grown meanwhile.
+        let read = file.take(most + 1).read_to_end(&mut bytes);
+        let read = read.map_err(|error| OpenError::System { path: path.clone(), error })?;
         if read as u64 > most {
             return Err(OpenError::Size { path, most });
         }

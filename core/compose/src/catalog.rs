@@ -3,16 +3,19 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use tracer_dsl::{
+    Diagnostic,
     filter::FieldPath,
-    option::{DefinitionError, OptionDef, OptionTable, SubCommand, ValueType},
+    option::{DefinitionError, Located, OptionDef, OptionTable, SubCommand, ValueType},
 };
 
-use crate::{ArgType, Embedded, Fragment, FragmentError, ManifestOption};
+use crate::{ArgType, Embedded, Entry, Fragment, FragmentError, Library, ManifestOption};
 
 /// All collectors known to this binary, by name.
 #[derive(Debug, Clone)]
 pub struct Catalog {
     fragments: Vec<Arc<Fragment>>,
+    /// Native halves that are linked into the binary, by the names of their collectors.
+    linked: BTreeMap<String, Entry>,
 }
 
 /// Why a further collector does not go with those that are there.
@@ -82,20 +85,21 @@ impl Catalog {
     /// The collectors that are linked into the binary.
     pub fn new() -> Result<Self, CatalogError> {
         let mut fragments: Vec<Arc<Fragment>> = Vec::new();
+        let mut linked = BTreeMap::new();
         for embedded in inventory::iter::<Embedded> {
-            let fragment = Fragment::parse(embedded.manifest, embedded.probe, embedded.direct);
-            let fragment = fragment.map_err(|error| CatalogError::Fragment {
+            let fragment = embedded.parse().map_err(|error| CatalogError::Fragment {
                 name: named(embedded.manifest).to_owned(),
                 error,
             })?;
             if fragments.iter().any(|f| f.manifest.name == fragment.manifest.name) {
                 return Err(CatalogError::Twice(fragment.manifest.name));
             }
+            linked.extend(embedded.native.map(|entry| (fragment.manifest.name.clone(), entry)));
             fragments.push(Arc::new(fragment));
         }
         // The order in which linked crates register is unspecified.
         fragments.sort_by(|a, b| a.manifest.name.cmp(&b.manifest.name));
-        Ok(Self { fragments })
+        Ok(Self { fragments, linked })
     }
 
     /// Adds a collector that was found in a folder.
@@ -120,10 +124,10 @@ impl Catalog {
                 known.folder.as_ref().map_or("built in".to_owned(), |folder| folder.display().to_string());
             return Err(Taken::Name { name: name.clone(), by });
         }
-        for section in fragment.readers.iter().map(|reader| reader.schema.section()) {
+        for section in sections(fragment) {
             let by = if RESERVED.contains(&section) {
                 "something of tracer's own".to_owned()
-            } else if let Some(known) = self.iter().find(|known| known.schema(section).is_some()) {
+            } else if let Some(known) = self.iter().find(|known| sections(known).any(|one| one == section)) {
                 format!("one of collector {}", known.manifest.name)
             } else if self.is_argument(section) {
                 // Filters would no longer see the argument behind it.
@@ -158,23 +162,81 @@ impl Catalog {
     #[must_use]
     pub fn without(&self, refused: &BTreeMap<String, String>) -> Self {
         let stays = |fragment: &&Arc<Fragment>| !refused.contains_key(&fragment.manifest.name);
-        Self { fragments: self.fragments.iter().filter(stays).cloned().collect() }
+        let fragments = self.fragments.iter().filter(stays).cloned().collect();
+        Self { fragments, linked: self.linked.clone() }
     }
 
-    /// All, in the order of their names.
+    /// All, in the order of their names; also what is only a sink.
     pub fn iter(&self) -> impl Iterator<Item = &Fragment> {
         self.fragments.iter().map(|fragment| &**fragment)
     }
 
-    /// One by its name; `skb-drop` finds `skb_drop`.
+    /// One by its name, whatever it is; `skb-drop` finds `skb_drop`.
     pub fn find(&self, name: &str) -> Option<&Fragment> {
         let name = name.replace('-', "_");
         self.iter().find(|f| f.manifest.name == name)
     }
 
-    /// All names.
+    /// The names of all collectors; what is only a sink is none.
     pub fn names(&self) -> Vec<&str> {
-        self.fragments.iter().map(|f| f.manifest.name.as_str()).collect()
+        self.iter().filter(|f| f.is_collector()).map(|f| f.manifest.name.as_str()).collect()
+    }
+
+    /// The collector that the user calls so.
+    ///
+    /// # Errors
+    /// There is none; also where there is a sink of that name, which says nothing of events.
+    pub fn collector(&self, name: &Located<String>) -> Result<&Fragment, Box<Diagnostic>> {
+        match self.find(&name.value) {
+            Some(fragment) if fragment.is_collector() => Ok(fragment),
+            Some(sink) => Err(Diagnostic::error(format!("`{}` is no collector", name.value))
+                .at(name.source.clone())
+                .because("it is a sink: it is given events, and reads none")
+                .hint(format!("give it events with `--sink {}`", sink.manifest.name))
+                .into()),
+            None => Err(Diagnostic::unknown("collector", &name.value, self.names())
+                .at(name.source.clone())
+                .into()),
+        }
+    }
+
+    /// The sink that the user calls so.
+    ///
+    /// # Errors
+    /// There is none; also where there is a collector of that name, which takes no events.
+    pub fn sink(&self, name: &Located<String>) -> Result<&Fragment, Box<Diagnostic>> {
+        match (self.find_sink(&name.value), self.find(&name.value)) {
+            (Some(fragment), _) => Ok(fragment),
+            (None, Some(_)) => Err(Diagnostic::error(format!("`{}` is no sink", name.value))
+                .at(name.source.clone())
+                .because("it is a collector, whose `collector.toml` has no `[native]` with `sink = true`")
+                .into()),
+            (None, None) => {
+                let known: Vec<&str> = self.sinks().map(|sink| sink.manifest.name.as_str()).collect();
+                Err(Diagnostic::unknown("sink", &name.value, known).at(name.source.clone()).into())
+            }
+        }
+    }
+
+    /// Those whose native half can be given events: `--sink`. Most are collectors too, or nothing else.
+    pub fn sinks(&self) -> impl Iterator<Item = &Fragment> {
+        self.iter().filter(|fragment| fragment.native.as_ref().is_some_and(|native| native.sink))
+    }
+
+    /// A sink by its name, as [`Catalog::find`] finds it.
+    pub fn find_sink(&self, name: &str) -> Option<&Fragment> {
+        let found = self.find(name)?;
+        self.sinks().find(|sink| sink.manifest.name == found.manifest.name)
+    }
+
+    /// The entry point of a collector's native half, if that is linked into this binary: what
+    /// [`Library::Linked`](crate::Library::Linked) stands for.
+    pub fn linked(&self, name: &str) -> Option<Entry> {
+        let fragment = self.find(name)?;
+        match fragment.native.as_ref()?.library {
+            Library::Linked => self.linked.get(&fragment.manifest.name).copied(),
+            Library::File(_) => None,
+        }
     }
 
     /// tracer's own options and those of all collectors.
@@ -190,9 +252,35 @@ impl Catalog {
     }
 }
 
+impl Embedded {
+    fn parse(&self) -> Result<Fragment, FragmentError> {
+        match (self.probe, self.native) {
+            (Some(probe), None) => Fragment::parse(self.manifest, probe, self.direct),
+            // Without either, it is the native half that is missing.
+            (None, None) => Err(FragmentError::NoLibrary),
+            (probe, Some(_)) => {
+                let object = probe.map(|probe| (probe, self.direct));
+                Fragment::parse_native(self.manifest, object, Library::Linked)
+            }
+        }
+    }
+}
+
+/// All sections that a collector can add to events.
+fn sections(fragment: &Fragment) -> impl Iterator<Item = &str> {
+    let read = fragment.readers.iter().map(|reader| reader.schema.section());
+    read.chain(fragment.native_section())
+}
+
 /// A collector's options, as the table wants them.
 fn definitions(fragment: &Fragment) -> Vec<OptionDef> {
     let collector = &fragment.manifest.name;
+    let is_sink = fragment.native.as_ref().is_some_and(|native| native.sink);
+    // A sink is given stored events too.
+    let commands = match is_sink {
+        true => vec![SubCommand::Collect, SubCommand::Print, SubCommand::Sort],
+        false => vec![SubCommand::Collect],
+    };
     let options = fragment.manifest.options.iter().map(|option| {
         let name = option_name(collector, option);
         let value = match (&option.selects, option.number) {
@@ -201,13 +289,16 @@ fn definitions(fragment: &Fragment) -> Vec<OptionDef> {
             (None, None) => ValueType::String,
         };
         let mut def = OptionDef::new(name, option.about.clone(), value)
-            .on([SubCommand::Collect])
+            .on(commands.clone())
             .heading(format!("Collector {collector}"));
         if let Some(field) = &option.selects {
             def = def.selects(FieldPath { section: collector.clone(), field: field.clone() });
         }
         if let Some(number) = option.number {
             def = def.default(number.default.to_string());
+        }
+        if let Some(text) = &option.text {
+            def = def.default(text.default.clone());
         }
         def
     });

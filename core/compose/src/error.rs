@@ -110,6 +110,15 @@ pub enum FragmentError {
     /// The object uses an option that its manifest does not define as a number.
     #[error("the object uses option `{0}`, which collector.toml does not define as a number")]
     NoOption(String),
+    /// The manifest speaks of a native half, and no library is there.
+    #[error("collector.toml has `[native]`, and there is no library for it")]
+    NoLibrary,
+    /// A library is there, and the manifest does not speak of it.
+    #[error(
+        "there is a library, and collector.toml has no `[native]`: add it, with `section = \"NAME\"` if the library adds a \
+         section to events, and with `sink = true` if it is given events by `--sink`"
+    )]
+    NoNative,
     /// The object's relocations do not fit this kernel's types, or the object is malformed.
     #[error("cannot be resolved against this kernel's types: {0}")]
     Relocation(String),

@@ -15,7 +15,7 @@ use aya_obj::{
 use object::Endianness;
 use tracer_bpf::{
     Btf, Insn, Pruned,
-    btf::Kind,
+    btf::{Builder, Kind},
     insn::{PSEUDO_FUNC, PSEUDO_MAP_FD, PSEUDO_MAP_VALUE},
     prune,
 };
@@ -47,7 +47,7 @@ impl Target {
 pub fn kernel_types(fragment: &Fragment) -> Vec<(Kind, String)> {
     let mut names = HashSet::new();
     for build in [Build::Probe, Build::Direct] {
-        let Some(btf) = object_btf(fragment.object(build)) else { continue };
+        let Some(btf) = fragment.object(build).and_then(object_btf) else { continue };
         for ty in btf.own_ids().filter_map(|id| btf.ty(id).ok()) {
             let kind = ty.kind();
             if matches!(kind, Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64) && !ty.name().is_empty()
@@ -116,7 +116,10 @@ pub struct Linked {
 }
 
 impl Linked {
-    /// Links one build of a fragment.
+    /// Links one build of a fragment. One of which nothing runs in the kernel has no functions then.
+    ///
+    /// # Errors
+    /// The object does not fit this kernel's types, or is malformed.
     pub fn new(fragment: &Fragment, build: Build, target: &Target) -> Result<Self, FragmentError> {
         // aya-obj has paths that panic on objects that it does not expect; what is known of them
         // was refused when the fragment was parsed, and the rest must not end the run.
@@ -131,7 +134,11 @@ fn link(fragment: &Fragment, build: Build, target: &Target) -> Result<Linked, Fr
         let source = e.source().map(|s| format!(": {s}")).unwrap_or_default();
         FragmentError::Relocation(format!("{e}{source}"))
     };
-    let mut obj = Object::parse(fragment.object(build)).map_err(|e| elf(&e))?;
+    let Some(object) = fragment.object(build) else {
+        let (collector, btf) = (fragment.manifest.name.clone(), Btf::parse(Builder::default().bytes())?);
+        return Ok(Linked { collector, build, funcs: BTreeMap::new(), btf, maps: Vec::new() });
+    };
+    let mut obj = Object::parse(object).map_err(|e| elf(&e))?;
     let btf = obj
         .fixup_and_sanitize_btf(target.features)
         .map_err(|e| elf(&e))?

@@ -42,6 +42,8 @@ pub struct Manifest {
     /// The collector's options; on the command line `--COLLECTOR-OPTION`.
     #[serde(default, rename = "option")]
     pub options: Vec<ManifestOption>,
+    /// What a shared library beside the manifest does with events.
+    pub native: Option<ManifestNative>,
     /// Whether it is one of those that are taken where nobody names any. One that costs something at every packet of the
     /// machine is not.
     #[serde(default = "yes")]
@@ -67,6 +69,21 @@ fn yes() -> bool {
 pub enum Need {
     /// The kernel traces nftables rules: some rule with `meta nftrace set` exists.
     NftTrace,
+}
+
+/// A native half: code that runs in a process of its own, not in the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestNative {
+    /// The section that it adds to events; the library declares its fields.
+    pub section: Option<String>,
+    /// It does so only at probes whose events have one of these sections. Where it names none: at those that the collector
+    /// itself reads, or at all, if it reads nothing.
+    #[serde(default)]
+    pub with: Vec<String>,
+    /// Whether `--sink` gives it events.
+    #[serde(default)]
+    pub sink: bool,
 }
 
 /// What a collector knows about a probe's hits, for the sake of all collectors that read there: a
@@ -113,7 +130,7 @@ pub enum PlaceName {
     Line,
 }
 
-/// An option of a collector: a list of values that one of its fields may have, or a number.
+/// An option of a collector: a list of values that one of its fields may have, a number, or a text.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ManifestOption {
@@ -127,6 +144,8 @@ pub struct ManifestOption {
     pub selects: Option<String>,
     /// The bounds and the default of a number, which the fragment gets as a constant.
     pub number: Option<Number>,
+    /// The default of a text, which the native half can ask for.
+    pub text: Option<TextOption>,
     /// The map that has room for so many entries as the number says.
     pub sizes: Option<String>,
 }
@@ -143,6 +162,14 @@ pub struct Number {
     pub default: u32,
 }
 
+/// An option that is a text.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextOption {
+    /// The value when nobody gives one.
+    pub default: String,
+}
+
 /// Why a manifest was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
@@ -155,9 +182,22 @@ pub enum ManifestError {
     /// A name that is not a C identifier.
     #[error("`{0}` cannot name a collector, section or option: use letters, digits and `_`")]
     Name(String),
-    /// An option that is neither or both of what an option can be.
-    #[error("option `{0}` needs either `selects = \"FIELD\"` or `number = {{ min, max, default }}`")]
+    /// An option that is not exactly one of what an option can be.
+    #[error(
+        "option `{0}` needs one of `selects = \"FIELD\"`, `number = {{ min, max, default }}` and `text = {{ default }}`"
+    )]
     Option(String),
+    /// Fragments have no use for a text.
+    #[error("option `{0}` is a text, which only a native half can use, and there is no `[native]`")]
+    Text(String),
+    /// A native half that does nothing.
+    #[error(
+        "`[native]` needs `section = \"NAME\"`, the section that it adds to events, or `sink = true`, or both"
+    )]
+    Native,
+    /// Places for a section that is not there, or that wait for themselves.
+    #[error("`[native]`: `with` says where the section is added: {0}")]
+    With(&'static str),
     /// A number whose default is out of its own bounds.
     #[error("option `{0}`: the default is not between min and max")]
     Bounds(String),
@@ -186,6 +226,7 @@ impl Manifest {
         }
         let names = [&manifest.name].into_iter().chain(manifest.sections.keys());
         let names = names.chain(manifest.options.iter().map(|o| &o.name));
+        let names = names.chain(manifest.native.iter().flat_map(|n| n.section.iter().chain(&n.with)));
         for name in names {
             let first = name.starts_with(|c: char| c.is_ascii_lowercase());
             if !first || !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
@@ -193,14 +234,28 @@ impl Manifest {
             }
         }
         for option in &manifest.options {
-            if option.selects.is_some() == option.number.is_some() {
+            let kinds = [option.selects.is_some(), option.number.is_some(), option.text.is_some()];
+            if kinds.into_iter().filter(|is| *is).count() != 1 {
                 return Err(ManifestError::Option(option.name.clone()));
+            }
+            if option.text.is_some() && manifest.native.is_none() {
+                return Err(ManifestError::Text(option.name.clone()));
             }
             if option.number.is_some_and(|n| !(n.min..=n.max).contains(&n.default)) {
                 return Err(ManifestError::Bounds(option.name.clone()));
             }
             if option.sizes.is_some() && option.number.is_none_or(|n| n.min == 0) {
                 return Err(ManifestError::Sizes(option.name.clone()));
+            }
+        }
+        if let Some(ManifestNative { section, with, sink }) = &manifest.native {
+            match section {
+                None if !sink => return Err(ManifestError::Native),
+                None if !with.is_empty() => return Err(ManifestError::With("there is no `section`")),
+                Some(own) if with.contains(own) => {
+                    return Err(ManifestError::With("it names that very section"));
+                }
+                _ => {}
             }
         }
         for hook in &manifest.hooks {
@@ -243,6 +298,19 @@ mod tests {
     }
 
     #[test]
+    fn a_native_half() {
+        let native = |lines: &str| Manifest::parse(&format!("{MINIMAL}{lines}")).unwrap();
+        let lines = "[[option]]\nname = \"n\"\nabout = \"z\"\ntext = { default = \"a b\" }\n[native]\nsection = \"o\"\n";
+        let owner = native(lines);
+        assert_eq!(owner.options[0].text.as_ref().unwrap().default, "a b");
+        let section = Some("o".to_owned());
+        assert_eq!(owner.native, Some(ManifestNative { section, with: Vec::new(), sink: false }));
+        let sink = native("[native]\nsink = true\n").native;
+        assert_eq!(sink, Some(ManifestNative { section: None, with: Vec::new(), sink: true }));
+        assert_eq!(native("").native, None);
+    }
+
+    #[test]
     fn refused() {
         let unknown = Manifest::parse(&format!("{MINIMAL}colour = 1\n")).unwrap_err();
         assert!(unknown.to_string().contains("unknown field `colour`"), "{unknown}");
@@ -259,6 +327,18 @@ mod tests {
         assert!(hook("at = [\"kprobe:a\"]").contains("a hook stands at `fentry:FUNCTION`"));
         let when = hook("at = [\"fentry:a\"]\nwhen = \"kernal >= 6\"");
         assert!(when.starts_with("hook `freed`: when: ") && when.contains("kernal"), "{when}");
+        let native = |lines: &str| Manifest::parse(&format!("{MINIMAL}{lines}")).unwrap_err();
+        assert_eq!(native("[native]\n"), ManifestError::Native);
+        assert_eq!(native("[native]\nsink = false\n"), ManifestError::Native);
+        assert!(native("[native]\nsink = true\nwith = [\"skb\"]\n").to_string().contains("no `section`"));
+        let itself = native("[native]\nsection = \"o\"\nwith = [\"skb\", \"o\"]\n");
+        assert!(itself.to_string().contains("that very section"), "{itself}");
+        assert_eq!(native("[native]\nsection = \"my-own\"\n"), ManifestError::Name("my-own".into()));
+        assert!(native("[native]\nsection = \"o\"\nlibrary = \"l.so\"\n").to_string().contains("`library`"));
+        let text = "[[option]]\nname = \"n\"\nabout = \"z\"\ntext = { default = \"\" }\n";
+        assert_eq!(native(text), ManifestError::Text("n".into()));
+        let both = native(&format!("{text}selects = \"f\"\n[native]\nsink = true\n"));
+        assert_eq!(both, ManifestError::Option("n".into()));
         let sizes = "[[option]]\nname = \"n\"\nabout = \"z\"\nselects = \"f\"\nsizes = \"x_map\"\n";
         let sizes = Manifest::parse(&format!("{MINIMAL}{sizes}")).unwrap_err();
         assert_eq!(sizes, ManifestError::Sizes("n".into()));

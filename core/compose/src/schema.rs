@@ -68,6 +68,17 @@ pub(crate) fn of_struct(
         return Err(refuse("", "a text needs an array of STRINGS at the end of its section".into()));
     }
     let (size, tail) = tail.map_or((size, None), |(offset, tail)| (offset, Some(tail)));
+    with_text(name, size, tail, fields, text)
+}
+
+/// The schema of these fields, with the text and the key that the manifest gives the section.
+pub(crate) fn with_text(
+    name: &str,
+    size: u32,
+    tail: Option<Tail>,
+    fields: Vec<Field>,
+    text: Option<&SectionText>,
+) -> Result<Schema, FragmentError> {
     let key = text.map_or(Vec::new(), |t| t.key.clone());
     let text = text.map(|t| place(name, t)).transpose()?;
     Schema::new(name, size, tail, fields, text)
@@ -98,7 +109,8 @@ fn named_by_kernel(kind: &Kind, enums: &[&str]) -> Result<Kind, String> {
     }
 }
 
-fn place(section: &str, text: &SectionText) -> Result<Text, FragmentError> {
+/// Where a section's text stands, and the text.
+pub(crate) fn place(section: &str, text: &SectionText) -> Result<Text, FragmentError> {
     let template: Template = text.text.parse().map_err(|e: tracer_event::TemplateError| {
         FragmentError::Schema { section: section.to_owned(), reason: e.to_string() }
     })?;

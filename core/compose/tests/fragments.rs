@@ -6,11 +6,14 @@
 use std::{
     fs,
     path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use tracer_bpf::{Btf, btf::Builder};
-use tracer_compose::{ArgType, Fragment, FragmentError, From, KernelEnums};
+use tracer_compose::{ArgType, Build, Fragment, FragmentError, From, KernelEnums, Library, Linked, Target};
 use tracer_event::{Kind, Schema, Show};
 
 /// Compiles a fragment; the folder is gone afterwards.
@@ -272,5 +275,39 @@ fn what_is_no_object_is_refused() {
     );
     for cut in (0..whole.len()).step_by(7) {
         let _ = Fragment::parse(&manifest("x"), &whole[..cut], None);
+    }
+}
+
+#[test]
+fn a_native_half_stands_beside_the_object() {
+    let source = format!(
+        "{HEAD}struct x {{ __u64 a; }};
+         READER(x, struct x_args *args, struct x *out) {{ return PRESENT(out); }}"
+    );
+    let object = object("x", &source);
+    let parse = |native: &str| {
+        let file = fs::File::open("/dev/null").unwrap();
+        let text = format!("{}[native]\n{native}", manifest("x"));
+        Fragment::parse_native(&text, Some((&object, None)), Library::File(Arc::new(file)))
+    };
+    let fragment = parse("section = \"owner\"\n").unwrap();
+    assert_eq!((fragment.readers.len(), fragment.has_object()), (1, true));
+    assert_eq!(fragment.native.unwrap().with, ["x"]);
+    assert_eq!(parse("section = \"owner\"\nwith = [\"skb\"]\n").unwrap().native.unwrap().with, ["skb"]);
+    assert!(parse("sink = true\n").unwrap().is_collector());
+    let same = parse("section = \"x\"\n").unwrap_err().to_string();
+    assert_eq!(same, "section x: `[native]` adds it, and a reader reports one of that name");
+}
+
+#[test]
+fn what_has_no_object_is_linked_without_functions() {
+    let text = format!("{}[native]\nsink = true\n", manifest("x"));
+    let file = Arc::new(fs::File::open("/dev/null").unwrap());
+    let fragment = Fragment::parse_native(&text, None, Library::File(file)).unwrap();
+    assert!(!fragment.is_collector());
+    let target = Target::new(&Builder::default().bytes(), tracer_kernel::features::btf()).unwrap();
+    for build in [Build::Probe, Build::Direct] {
+        let linked = Linked::new(&fragment, build, &target).unwrap();
+        assert!(linked.funcs.is_empty() && linked.maps.is_empty() && linked.collector == "x");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use tracer_compose::{Catalog, Need, filter::Stage};
+use tracer_compose::{Catalog, Fragment, Need, filter::Stage};
 use tracer_kernel::{
     Capabilities, Capability, Symbols, attach::kprobes_present, host::PossibleCpus, limits::raise_limits,
     nft::trace_enabled,
@@ -62,6 +62,8 @@ pub struct ExplainedProbe {
     pub refused: Vec<(String, String)>,
     /// The sections that its events would have.
     pub sections: Vec<String>,
+    /// Those that native halves of collectors would add.
+    pub added: Vec<String>,
     /// Collectors that would read nothing there.
     pub idle: Vec<String>,
     /// What must hold for an event.
@@ -235,8 +237,14 @@ fn shown(plan: &mut Plan<'_>) -> Vec<usize> {
 fn words(plan: &Plan<'_>, probe: &PlannedProbe<'_>, more: usize) -> ExplainedProbe {
     let readers = probe.readers.iter().map(|(_, reader)| reader.schema.section().to_owned());
     let returns = probe.returns.iter().map(|schema| schema.section().to_owned());
-    let idle = plan.collectors[..plan.reporting].iter().enumerate();
-    let idle = idle.filter(|(index, _)| probe.readers.iter().all(|(reader, _)| reader != index));
+    let reporting = &plan.collectors[..plan.reporting];
+    let adds = |fragment: &&&Fragment| {
+        fragment.native.as_ref().is_some_and(|native| native.adds_to(|section| probe.reads(section)))
+    };
+    let added = reporting.iter().filter(adds).filter_map(|f| f.native_section()).map(str::to_owned);
+    let idle = reporting.iter().enumerate().filter(|(index, fragment)| {
+        !adds(fragment) && probe.readers.iter().all(|(reader, _)| reader != index)
+    });
     let ways = if kprobes_present() {
         probe.ways.iter().map(ToString::to_string).collect()
     } else {
@@ -249,6 +257,7 @@ fn words(plan: &Plan<'_>, probe: &PlannedProbe<'_>, more: usize) -> ExplainedPro
         ways,
         refused: Vec::new(),
         sections: readers.chain(returns).collect(),
+        added: added.collect(),
         idle: idle.map(|(_, fragment)| fragment.manifest.name.clone()).collect(),
         conditions: probe.asked.words(),
         more,
@@ -259,8 +268,17 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "On Linux {}:", self.kernel)?;
         for probe in &self.probes {
-            let ExplainedProbe { probe: name, module, ways, refused, sections, idle, conditions, more } =
-                probe;
+            let ExplainedProbe {
+                probe: name,
+                module,
+                ways,
+                refused,
+                sections,
+                added,
+                idle,
+                conditions,
+                more,
+            } = probe;
             let module = module.as_ref().map_or(String::new(), |module| format!(", in module {module}"));
             writeln!(f, "\n{name}{module}")?;
             match (&ways[..], self.verified) {
@@ -274,8 +292,12 @@ impl fmt::Display for Explanation {
                 writeln!(f, "    not by {way}: {reason}")?;
             }
             match sections[..] {
+                [] if !added.is_empty() => {}
                 [] => writeln!(f, "    reads nothing: its events say only that it was hit")?,
                 _ => writeln!(f, "    reads {}", sections.join(", "))?,
+            }
+            if !added.is_empty() {
+                writeln!(f, "    is told {} by native halves of plugins", added.join(", "))?;
             }
             if !idle.is_empty() {
                 writeln!(f, "    has nothing for {}", idle.join(", "))?;

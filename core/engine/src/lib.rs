@@ -17,6 +17,7 @@ mod inspect;
 mod ledger;
 mod load;
 mod names;
+pub mod native;
 mod netns;
 mod notice;
 mod packet_filter;

@@ -41,6 +41,8 @@ pub enum Notice {
     Changed(String),
     /// Something that was asked for cannot be had, or only in part.
     Note(String),
+    /// Something about a plugin's native half, or said by it.
+    Plugin(String),
     /// Something that the user should do.
     Hint {
         /// What is the matter.
@@ -93,6 +95,7 @@ impl fmt::Display for Notice {
             }
             Self::Changed(change) => write!(f, "changed on this system: {change}"),
             Self::Note(note) => write!(f, "note: {note}"),
+            Self::Plugin(text) => f.write_str(text),
             Self::Hint { message, help } => {
                 write!(f, "{message}")?;
                 help.iter().try_for_each(|help| write!(f, "\n  = help: {help}"))

@@ -21,7 +21,7 @@ use tracer_event::{Clock, ClockSample, Context, Event, Probes, Session, Shortfal
 use tracer_kernel::{Capability, caps::keep_only};
 use tracer_trace::{Account, Loss, Sink};
 
-use crate::{attached::Counts, source::Source};
+use crate::{attached::Counts, native::enrich::Enriching, source::Source};
 
 /// Records that are taken out of the ring before the sink is flushed.
 const BATCH: usize = 4096;
@@ -34,9 +34,11 @@ const IDLE: Timespec = Timespec { tv_sec: 0, tv_nsec: 40_000_000 };
 /// How long records are left to gather once there are some.
 const GATHER: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
-/// What the pump tells the run. After each of these but `Enough` its thread is at its end.
+/// What the pump tells the run. After each of these but the first two its thread is at its end.
 #[derive(Debug)]
 pub(crate) enum Word {
+    /// Something for the user to know.
+    Said(String),
     /// As many events as were asked for have been given to the sink; it waits to be finished.
     Enough,
     /// The sink failed.
@@ -78,13 +80,28 @@ pub(crate) struct Parts<Y> {
     pub(crate) source: Box<dyn Source>,
     pub(crate) sink: Box<dyn Sink + Send>,
     pub(crate) symbols: Y,
+    /// What the outputs are told; its probes are those of the source, with what is added.
     pub(crate) session: Session,
+    /// What adds to events.
+    pub(crate) enriching: Option<Enriching>,
     pub(crate) show: Show,
     pub(crate) stop_after: Option<u64>,
     /// Privileges that the sink needs: to make files in other people's folders and give them away.
     pub(crate) keep: &'static [Capability],
     /// Whether events have stacks: names are read before the first one, which would wait for them.
     pub(crate) stacks: bool,
+}
+
+impl<Y> Parts<Y> {
+    /// Tells the user what the native halves said, and the outputs which events they were not asked about.
+    fn tell_of_natives(&mut self, words: &UnboundedSender<Word>, last: bool) -> io::Result<()> {
+        let Some(enriching) = &mut self.enriching else { return Ok(()) };
+        for said in enriching.said() {
+            let _ = words.send(Word::Said(said));
+        }
+        let shortfalls = enriching.shortfalls(last);
+        shortfalls.iter().try_for_each(|shortfall| self.sink.shortfall(shortfall))
+    }
 }
 
 /// How events are shown, where an output shows them.
@@ -136,7 +153,7 @@ fn work<Y: tracer_event::Symbols>(
     wake: &OwnedFd,
     words: &UnboundedSender<Word>,
 ) -> io::Result<()> {
-    let probes = parts.source.probes();
+    let probes = Arc::clone(&parts.session.probes);
     if parts.stacks {
         let _ = parts.symbols.resolve(0);
     }
@@ -161,13 +178,30 @@ fn work<Y: tracer_event::Symbols>(
             let left = parts.stop_after.map_or(u64::MAX, |n| n - taken);
             let max = usize::try_from(left).unwrap_or(usize::MAX).min(BATCH);
             let (sink, mut result) = (&mut parts.sink, Ok(()));
-            drained = parts.source.drain(max, &mut |bytes| {
-                if result.is_ok() {
-                    let passed = pass(bytes, &probes, &context, sink.as_mut(), &mut losses, progress);
-                    result = passed.map(|events| taken += events);
+            let mut give = |bytes: &[u8]| {
+                let passed = pass(bytes, &probes, &context, sink.as_mut(), &mut losses, progress);
+                passed.map(|events| taken += events)
+            };
+            match &mut parts.enriching {
+                None => {
+                    drained = parts.source.drain(max, &mut |bytes| {
+                        if result.is_ok() {
+                            result = give(bytes);
+                        }
+                    });
                 }
-            });
+                Some(enriching) => {
+                    drained = parts.source.drain(max, &mut |bytes| {
+                        if result.is_ok() && enriching.take(bytes) {
+                            result = enriching.pass(&mut give);
+                        }
+                    });
+                    result = result.and_then(|()| enriching.pass(&mut give));
+                    enriching.tick();
+                }
+            }
             result?;
+            parts.tell_of_natives(words, false)?;
             progress.tell(parts.sink.as_mut())?;
             parts.sink.flush()?;
             // Only now: an output that blocks has not taken them.
@@ -196,6 +230,10 @@ fn work<Y: tracer_event::Symbols>(
     }
     let counts = std::mem::take(&mut *progress.counts.lock().unwrap_or_else(PoisonError::into_inner));
     losses.rest(&counts, &probes, parts.sink.as_mut())?;
+    if let Some(enriching) = &mut parts.enriching {
+        enriching.stop();
+    }
+    parts.tell_of_natives(words, true)?;
     progress.tell(parts.sink.as_mut())?;
     let accounts: Vec<Account> = counts.iter().map(Counts::account).collect();
     parts.sink.account(&accounts)?;

@@ -51,6 +51,8 @@ pub struct Request {
     pub btf: Vec<PathBuf>,
     /// Values of collectors' options that are numbers, by the option's name on the command line.
     pub numbers: BTreeMap<String, u32>,
+    /// Values of options that are texts, by their names on the command line.
+    pub texts: BTreeMap<String, String>,
 }
 
 /// A way of attaching to a place.
@@ -139,6 +141,10 @@ impl Request {
             numbers: settings
                 .iter()
                 .filter_map(|(name, _)| Some((name.clone(), u32::try_from(settings.integer(name)?).ok()?)))
+                .collect(),
+            texts: settings
+                .iter()
+                .filter_map(|(name, _)| Some((name.clone(), settings.text(name)?.to_owned())))
                 .collect(),
             ring_size: settings.size("ring-size").and_then(|n| u32::try_from(n).ok()),
         })

@@ -24,6 +24,7 @@ use crate::{
     command::RunningCommand,
     error::Error,
     ledger::Ledger,
+    native::{self, enrich::Enriching},
     load::{Live, Loader, alone},
     notice::Notice,
     plan::{self, Plan},
@@ -119,6 +120,7 @@ pub fn collect(
         for (name, reason) in alone::refused(catalog, request, &mut types, &symbols)? {
             leave_out(&mut refused, request, name, reason, notify)?;
         }
+        let natives = load_natives(request, catalog, notify)?;
         let (attached, ring, left_out, needs) = loop {
             let usable = catalog.without(&refused);
             let mut plan = Plan::new(request, &usable, &mut types, &symbols)?;
@@ -137,6 +139,8 @@ pub fn collect(
         left_out.into_iter().for_each(|why| notify(Notice::Note(why)));
         tell_hooks(&attached, notify);
         tell_attached(attached.live(), notify);
+        // They may take their time, and nothing is to be missed meanwhile that tracing was switched on for.
+        let enriching = start_natives(natives, &attached, notify);
         ledger.arm(&needs, &symbols, notify)?;
         // Programs and trampolines have names of their own now, which stacks go through.
         let mut symbols = symbols;
@@ -145,7 +149,7 @@ pub fn collect(
             // Now, not when the first event waits for it.
             let _ = symbols.resolve(0);
         }
-        let flow = Flow::start(request, attached, ring, ledger, symbols, sink)?;
+        let flow = Flow::start(request, attached, ring, ledger, symbols, sink, enriching)?;
         flow.run(signals, notify).await
     })
 }
@@ -164,6 +168,57 @@ fn leave_out(
     notify(Notice::Note(format!("plugin {collector} is left out: {reason}")));
     refused.insert(collector, reason);
     Ok(())
+}
+
+/// Loads the native halves of the collectors that were asked for, or of all that are taken where none was. One that is refused is
+/// left out.
+fn load_natives(
+    request: &Request,
+    catalog: &Catalog,
+    notify: &mut dyn FnMut(Notice),
+) -> Result<Vec<native::enrich::Loaded>, Error> {
+    let mut loaded = Vec::new();
+    for fragment in plan::collectors(request, catalog)? {
+        if fragment.native.as_ref().is_none_or(|half| half.section.is_none()) {
+            continue;
+        }
+        let number = |name: &str| request.numbers.get(name).copied().map(u64::from);
+        let text = |name: &str| request.texts.get(name).cloned();
+        let options = native::options(fragment, number, text);
+        match native::enrich::Loaded::new(fragment, options, request.utc, request.link_header) {
+            Ok(one) => loaded.push(one),
+            Err(why) => {
+                let name = &fragment.manifest.name;
+                if request.collectors.iter().any(|named| named.value.replace('-', "_") == *name) {
+                    return Err(Error::Plugin { collector: name.clone(), reason: why.to_string() });
+                }
+                notify(Notice::Plugin(format!("plugin {name} goes on without its native half: {why}")));
+            }
+        }
+    }
+    Ok(loaded)
+}
+
+/// Tells them the session. From here on, one that fails is left alone.
+fn start_natives(
+    natives: Vec<native::enrich::Loaded>,
+    attached: &Attached,
+    notify: &mut dyn FnMut(Notice),
+) -> Option<Enriching> {
+    if natives.is_empty() {
+        return None;
+    }
+    let mut refuse = |name: &str, why: &native::Quarantine| {
+        notify(Notice::Plugin(format!("plugin {name} goes on without its native half: {why}")));
+    };
+    let mut enriching = Enriching::start(natives, &session(attached.probes()), &mut refuse);
+    for said in enriching.said() {
+        notify(Notice::Plugin(said));
+    }
+    for (plugin, section) in enriching.sections() {
+        notify(Notice::Note(format!("plugin {plugin} adds section {section} to events, in a process of its own")));
+    }
+    Some(enriching)
 }
 
 /// Says how many hooks each collector has.
@@ -294,13 +349,16 @@ impl<'a> Flow<'a> {
         ledger: Ledger,
         symbols: Symbols,
         sink: Box<dyn Sink + Send>,
+        enriching: Option<Enriching>,
     ) -> Result<Self, Error> {
         let (sender, words) = unbounded_channel();
+        let probes = enriching.as_ref().map_or_else(|| attached.probes(), Enriching::probes);
         let parts = Parts {
             source: Box::new(Rings::new(attached.probes(), ring)),
             sink,
             symbols: Names(symbols),
-            session: session(attached.probes()),
+            session: session(probes),
+            enriching,
             show: Show { link_header: request.link_header, utc: request.utc },
             stop_after: request.stop_after,
             keep: if request.new_files { &[Capability::DacOverride, Capability::Chown] } else { &[] },
@@ -389,11 +447,14 @@ impl<'a> Flow<'a> {
             tokio::select! {
                 biased;
                 name = signals.next() => return Ok(Ended::Signal(name)),
-                word = self.words.recv() => return match word {
-                    Some(Word::Enough) => Ok(Ended::Count),
-                    Some(Word::Failed(error)) => Ok(Ended::of_output(error)),
+                word = self.words.recv() => match word {
+                    Some(Word::Said(text)) => notify(Notice::Plugin(text)),
+                    Some(Word::Enough) => return Ok(Ended::Count),
+                    Some(Word::Failed(error)) => return Ok(Ended::of_output(error)),
                     // It finishes only when it is told to; a thread that is gone has panicked.
-                    Some(Word::Finished) | None => Err(Error::Output(io::Error::other("the output thread ended"))),
+                    Some(Word::Finished) | None => {
+                        return Err(Error::Output(io::Error::other("the output thread ended")));
+                    }
                 },
                 status = command => return status.map(Ended::Command),
                 _ = tick.tick() => {
@@ -430,6 +491,7 @@ impl<'a> Flow<'a> {
         loop {
             tokio::select! {
                 word = self.words.recv() => match word {
+                    Some(Word::Said(text)) => notify(Notice::Plugin(text)),
                     Some(Word::Enough) => {}
                     Some(Word::Failed(error)) => return Ok(Some(error)),
                     Some(Word::Finished) | None => return Ok(None),

@@ -320,6 +320,17 @@ impl Types {
         self.files.values().find(|btf| has(btf)).map(Arc::clone)
     }
 
+    /// The value of an enumerator, by the names of both, in the kernel or a module seen so far.
+    pub fn enumerator(&self, of: &str, name: &str) -> Option<i64> {
+        let all = [&self.vmlinux].into_iter().chain(self.modules.values()).chain(self.files.values());
+        let values = all.filter_map(|btf| {
+            let id = [Kind::Enum, Kind::Enum64].iter().find_map(|kind| btf.find_own(*kind, of).next())?;
+            let found = btf.ty(id).ok()?.enumerators().find(|one| one.name == name).map(|one| one.value);
+            found
+        });
+        values.into_iter().next()
+    }
+
     /// Sees the modules that have one of these types, as far as the kernel itself has not: [`Types::slice`] finds them then.
     pub fn see<'n>(&mut self, types: impl IntoIterator<Item = (Kind, &'n str)>) {
         let absent =

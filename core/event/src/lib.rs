@@ -38,6 +38,7 @@ pub mod text;
 mod texts;
 mod utc;
 mod value;
+mod widen;
 
 pub use account::{Account, Loss, Shortfall};
 pub use escape::Escaped;
@@ -52,3 +53,4 @@ pub use session::{Clock, ClockSample, Session};
 pub use stack::{NoSymbols, Symbol, Symbols, Trim};
 pub use template::{Template, TemplateError, TemplateReason};
 pub use value::Value;
+pub use widen::{Widen, WidenError};

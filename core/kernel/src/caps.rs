@@ -15,8 +15,12 @@ pub enum Capability {
     Chown = 0,
     /// Files and folders whatever their permissions say.
     DacOverride = 1,
+    /// Reading files and folders whatever their permissions say.
+    DacReadSearch = 2,
     /// Network configuration: nftables, namespaces' sockets.
     NetAdmin = 12,
+    /// Looking into other processes: the descriptors and namespaces below `/proc/PID`.
+    SysPtrace = 19,
     /// Everything not split off; BTF objects by id, setns, statistics.
     SysAdmin = 21,
     /// Limits beyond the hard ones.
@@ -45,10 +49,12 @@ pub fn keep_only(needed: &[Capability]) -> io::Result<()> {
 
 impl Capability {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Capability; 8] = [
+    pub const ALL: [Capability; 10] = [
         Capability::Chown,
         Capability::DacOverride,
+        Capability::DacReadSearch,
         Capability::NetAdmin,
+        Capability::SysPtrace,
         Capability::SysAdmin,
         Capability::SysResource,
         Capability::Syslog,
@@ -61,6 +67,8 @@ impl Capability {
         match self {
             Capability::Chown => "CAP_CHOWN",
             Capability::DacOverride => "CAP_DAC_OVERRIDE",
+            Capability::DacReadSearch => "CAP_DAC_READ_SEARCH",
+            Capability::SysPtrace => "CAP_SYS_PTRACE",
             Capability::NetAdmin => "CAP_NET_ADMIN",
             Capability::SysAdmin => "CAP_SYS_ADMIN",
             Capability::SysResource => "CAP_SYS_RESOURCE",

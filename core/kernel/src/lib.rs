@@ -22,6 +22,7 @@ pub mod limits;
 pub mod map;
 pub mod netns;
 pub mod nft;
+pub mod process;
 pub mod prog;
 pub mod ring;
 pub mod symbols;

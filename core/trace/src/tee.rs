@@ -1,4 +1,4 @@
-//! Two outputs at once: a file that keeps everything, and a terminal that shows it.
+//! Two outputs at once, such as a file that keeps everything and a terminal that shows it; or none at all.
 
 use std::io;
 
@@ -16,6 +16,11 @@ impl Tee {
     /// `first` gets everything before `second` does: it is the one that must not miss anything.
     pub fn new(first: Box<dyn Sink + Send>, second: Box<dyn Sink + Send>) -> Tee {
         Tee { first, second }
+    }
+
+    /// No output.
+    pub fn none() -> impl Sink + Send {
+        Nothing
     }
 
     fn both(&mut self, mut each: impl FnMut(&mut dyn Sink) -> io::Result<()>) -> io::Result<()> {
@@ -61,5 +66,30 @@ impl Sink for Tee {
         let Tee { first, second } = *self;
         // A terminal that is gone is no reason to leave the file without its end.
         first.finish().and(second.finish())
+    }
+}
+
+/// See [`Tee::none`].
+struct Nothing;
+
+impl Sink for Nothing {
+    fn begin(&mut self, _: &Session) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn event(&mut self, _: &Event<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn loss(&mut self, _: &Loss<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -2,9 +2,10 @@
 
 use std::{
     any::Any,
-    cell::RefCell,
+    cell::{Cell, RefCell},
     ffi::c_void,
     panic::{self, AssertUnwindSafe, catch_unwind},
+    sync::Once,
 };
 
 use crate::{
@@ -93,15 +94,35 @@ macro_rules! descriptor {
 thread_local! {
     /// What a panic said, and where.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Whether this thread is in a function of the plugin's.
+    static CALLED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Keeps panics for [`panicked`], instead of printing them.
+/// Has panics in the plugin's functions kept for [`panicked`], instead of printed. Those of other threads, and of a program that a plugin is
+/// linked into, stay as they are.
 fn keep_panics() {
-    panic::set_hook(Box::new(|info| {
-        let place = info.location().map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default();
-        let text = format!("it panicked{place}: {}", message(info.payload()));
-        PANIC.with(|kept| *kept.borrow_mut() = Some(text));
-    }));
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let others = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !CALLED.get() {
+                return others(info);
+            }
+            let place =
+                info.location().map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default();
+            let text = format!("it panicked{place}: {}", message(info.payload()));
+            PANIC.with(|kept| *kept.borrow_mut() = Some(text));
+        }));
+    });
+}
+
+/// Calls the plugin's code.
+fn caught<R>(function: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
+    let before = CALLED.replace(true);
+    // What may be broken after a panic is not used again.
+    let result = catch_unwind(AssertUnwindSafe(function));
+    CALLED.set(before);
+    result
 }
 
 fn message(payload: &(dyn Any + Send)) -> &str {
@@ -142,7 +163,7 @@ unsafe fn call<T: Native>(
     // SAFETY: it is valid until `stop`.
     let host = unsafe { Host::new(state.host) };
     let Some(plugin) = &mut state.plugin else { return c::FAILED };
-    let result = catch_unwind(AssertUnwindSafe(|| function(plugin, &host)));
+    let result = caught(|| function(plugin, &host));
     if result.is_err() {
         // Its destructor might not bear what it finds.
         std::mem::forget(state.plugin.take());
@@ -158,7 +179,7 @@ unsafe extern "C" fn start<T: Native>(
     keep_panics();
     // SAFETY: tracer's pointers, valid for the call.
     let (asked, session) = unsafe { (Host::new(host), Session::new(session)) };
-    let result = catch_unwind(|| T::start(&asked, &session).map(Some));
+    let result = caught(|| T::start(&asked, &session).map(Some));
     let (plugin, result) = match result {
         Ok(Ok(plugin)) => (plugin, Ok(Ok(c::OK))),
         Ok(Err(failure)) => (None, Ok(Err(failure))),
@@ -227,6 +248,6 @@ unsafe extern "C" fn stop<T: Native>(state: *mut c_void) -> i32 {
     // SAFETY: it is valid until this returns.
     let host = unsafe { Host::new(state.host) };
     let Some(plugin) = state.plugin else { return c::OK };
-    let result = catch_unwind(AssertUnwindSafe(|| plugin.stop(&host).map(|()| c::OK)));
+    let result = caught(|| plugin.stop(&host).map(|()| c::OK));
     status(&host, result)
 }

@@ -2,15 +2,19 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use tracer_compose::Fragment;
+use tracer_compose::{Fragment, Library};
 
 /// Cuts, and changes, of each so many.
 const TIMES: usize = 100;
 
-pub(super) fn all(manifest: &str, object: &[u8]) -> Result<String, String> {
+pub(super) fn all(manifest: &str, object: &[u8], library: Option<&Library>) -> Result<String, String> {
+    let parse = |bytes: &[u8]| match library {
+        Some(library) => Fragment::parse_native(manifest, Some((bytes, None)), library.clone()),
+        None => Fragment::parse(manifest, bytes, None),
+    };
     let mut refused = 0;
     let mut tried = |bytes: &[u8], what: &dyn Fn() -> String| {
-        match catch_unwind(AssertUnwindSafe(|| Fragment::parse(manifest, bytes, None).is_err())) {
+        match catch_unwind(AssertUnwindSafe(|| parse(bytes).is_err())) {
             Ok(was) => refused += usize::from(was),
             Err(_) => return Err(format!("tracer cannot bear it {}: please report this", what())),
         }

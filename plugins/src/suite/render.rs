@@ -9,19 +9,26 @@ use tracer_event::{
 
 /// Shows all sections of a collector; says what a section is without.
 pub(super) fn all(fragment: &Fragment) -> Result<String, String> {
+    let silent = |section: &str| {
+        format!(
+            "section `{section}` has no `[section.{section}]` with its text: it would not be seen but in JSON"
+        )
+    };
     for reader in &fragment.readers {
         let schema = &reader.schema;
         if schema.text().is_none() {
-            return Err(format!(
-                "section `{0}` has no `[section.{0}]` with its text: it would not be seen but in JSON",
-                schema.section()
-            ));
+            return Err(silent(schema.section()));
         }
         for byte in [0x00, 0xff, 0x0a, 0x1b, 0x7f] {
             shown(schema, byte).map_err(|why| format!("section `{}`: {why}", schema.section()))?;
         }
     }
-    Ok(format!("{} sections", fragment.readers.len()))
+    // Which fields it has, only its library can tell.
+    let native = fragment.native_section();
+    if let Some(section) = native.filter(|section| !fragment.manifest.sections.contains_key(*section)) {
+        return Err(silent(section));
+    }
+    Ok(format!("{} sections", fragment.readers.len() + usize::from(native.is_some())))
 }
 
 /// An event whose section is made of this byte.

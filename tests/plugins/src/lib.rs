@@ -40,6 +40,20 @@ impl Plugin {
         plugin
     }
 
+    /// A folder with a manifest and these files; nothing is compiled.
+    pub fn of_files(name: &str, manifest: &str, files: &[(&str, &[u8])]) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("collector.toml"), manifest).unwrap();
+        for (file, bytes) in files {
+            fs::write(folder.join(file), bytes).unwrap();
+        }
+        let plugin = Self { _root: root, folder, name: name.to_owned() };
+        plugin.usual_modes();
+        plugin
+    }
+
     /// Compiles a folder of this workspace.
     pub fn of_workspace(path: &str) -> Self {
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
@@ -62,7 +76,11 @@ impl Plugin {
 
     fn compile(&self) {
         tracer_ebpf::build(&self.folder, &self.folder).unwrap_or_else(|error| panic!("{error}"));
-        // Whatever the umask here is.
+        self.usual_modes();
+    }
+
+    /// Whatever the umask here is.
+    fn usual_modes(&self) {
         fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o755)).unwrap();
         for entry in fs::read_dir(&self.folder).unwrap() {
             self.mode(entry.unwrap().file_name().to_str().unwrap(), 0o644);

@@ -1,7 +1,10 @@
 //! From a filter to a condition of one probe: what each name in it is there.
 //!
 //! A section's field comes from its accessor where there is one, whether or not its collector was asked for: that is early, and
-//! takes no room in the event. Else it is what the reader writes, so its collector must be among those that report.
+//! takes no room in the event. Else it is what the reader writes, so its collector must be among those that report. What a native
+//! half adds comes behind the kernel: of stored events it can be asked, here it cannot.
+
+use std::ops::Range;
 
 use tracer_bpf::{Btf, btf::Kind};
 use tracer_dsl::filter::tree::Comparison;
@@ -100,6 +103,10 @@ impl<'a> Resolver<'_, '_, '_, 'a> {
             },
             Part::Field(comparison) => self.comparison(comparison)?,
             Part::Has { section, span } => {
+                if let Some(found) = self.behind_kernel(section, &format!("has {section}"), span.clone()) {
+                    self.found.push(*found);
+                    return None;
+                }
                 let here = self.scope.readers.iter().position(|(_, r)| r.schema.section() == section);
                 match here {
                     Some(reader) => Condition::Has(reader),
@@ -144,6 +151,10 @@ impl<'a> Resolver<'_, '_, '_, 'a> {
     fn named(&mut self, comparison: &Comparison) -> Found<'a> {
         let path = &comparison.path;
         let place = self.filter.at(path.span.clone());
+        let first = path.steps.first().map_or("", |step| step.name.as_str());
+        if let Some(found) = self.behind_kernel(first, place.fragment(), path.span.clone()) {
+            return Err(found);
+        }
         let Some((section, name)) = path.field() else { return self.in_memory(comparison) };
         if let Some(header) = HeaderField::named(section, name) {
             let test = ValueTest::of_header(header, self.filter, comparison)?;
@@ -166,6 +177,19 @@ impl<'a> Resolver<'_, '_, '_, 'a> {
             return Err(Diagnostic::unknown("field", &name, header).at(place).into());
         }
         self.in_memory(comparison)
+    }
+
+    /// Why what is `asked` of a section cannot be, if a native half adds that section.
+    fn behind_kernel(&self, section: &str, asked: &str, span: Range<usize>) -> Option<Box<Diagnostic>> {
+        let mut all = self.scope.catalog.iter();
+        let fragment = all.find(|fragment| fragment.native_section() == Some(section))?;
+        let found = Diagnostic::error(format!("`{asked}` cannot be asked while events are collected"));
+        let found = found.at(self.filter.at(span)).because(format!(
+            "section `{section}` is added by the native half of collector {}, behind the kernel, which asks filters",
+            fragment.manifest.name
+        ));
+        let hint = "a stored trace can be asked: `tracer collect -o FILE`, then `tracer print FILE -f '...'`";
+        Some(Box::new(found.hint(hint)))
     }
 
     fn of_section(&mut self, section: &str, name: &str, comparison: &Comparison) -> Found<'a> {

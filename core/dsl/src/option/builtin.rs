@@ -38,7 +38,7 @@ fn global() -> [OptionDef; 5] {
             .command_line_only(),
         OptionDef::new(
             "plugin",
-            "Take this collector too: a folder with collector.toml and NAME.bpf.o",
+            "Take this collector too: a folder with collector.toml and NAME.bpf.o, NAME.so, or both",
             ValueType::Paths,
         )
         .value_name("FOLDER")
@@ -111,8 +111,12 @@ fn collect() -> [OptionDef; 16] {
             ValueType::choice(["text", "json", "trace", "pcapng"]),
         )
         .on(collect),
-        OptionDef::new("print", "Print events too, when they are written to a file", ValueType::Flag)
-            .on(collect),
+        OptionDef::new(
+            "print",
+            "Print events too, when they are written to a file or given to a sink",
+            ValueType::Flag,
+        )
+        .on(collect),
         OptionDef::new(
             "out-rotate",
             "Begin another file of the trace at this size or age, and keep so many: 64M, 1h, 64M,10",
@@ -169,6 +173,15 @@ fn trace() -> Vec<OptionDef> {
             ValueType::Flag,
         )
         .on([Collect, Print, Sort, Stats]),
+        OptionDef::new(
+            "sink",
+            "Give events to the sink of this plugin instead of printing them; may be given several times",
+            ValueType::List,
+        )
+        .value_name("NAME")
+        .key("sinks")
+        .adding()
+        .on([Collect, Print, Sort]),
         OptionDef::new("file", "The trace", ValueType::Path)
             .value_name("FILE")
             .default(TRACE)

@@ -71,8 +71,8 @@ pub fn arg(option: &OptionDef) -> Arg {
 /// Defaults are resolved after profiles, so clap does not know them and the help says them itself.
 fn help(option: &OptionDef) -> String {
     match &option.default {
-        Some(default) => format!("{} [default: {default}]", option.about),
-        None => option.about.clone(),
+        Some(default) if !default.is_empty() => format!("{} [default: {default}]", option.about),
+        _ => option.about.clone(),
     }
 }
 

@@ -141,6 +141,17 @@ fn an_option_belongs_to_its_sub_command() {
 }
 
 #[test]
+fn sinks_are_wherever_events_are_printed() {
+    for command in SubCommand::ALL {
+        let has = [SubCommand::Collect, SubCommand::Print, SubCommand::Sort].contains(&command);
+        assert_eq!(table().find(command, "sink").is_some(), has, "{command:?}");
+    }
+    let settings = settings("tracer print --sink to_otel,to_nats --sink to_otel --sink=x t").unwrap();
+    assert_eq!(words(&settings, "sink"), ["to_otel", "to_nats", "x"]);
+    assert_eq!(table().with_key("sinks").count(), 1);
+}
+
+#[test]
 fn help_has_defaults_and_the_collectors_heading() {
     let mut command = table().command(&SubCommand::ALL);
     let help = command.find_subcommand_mut("collect").unwrap().render_long_help().to_string();

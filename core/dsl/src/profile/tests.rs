@@ -145,7 +145,7 @@ error: unknown key `nft-verdict` in `[collect]`
   | ^^^^^^^^^^^
   |
   = help: did you mean `nft_verdicts`?
-  = help: known: collectors, probes, stop_after, format, print, out_rotate, attach, rate, strict, fail_on_loss, ring_size, link_header, utc, filters, follow, nft_verdicts, x_flag, x_time, x_text"
+  = help: known: collectors, probes, stop_after, format, print, out_rotate, attach, rate, strict, fail_on_loss, ring_size, link_header, utc, sinks, filters, follow, nft_verdicts, x_flag, x_time, x_text"
     );
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn refused(
     symbols: &Symbols,
 ) -> Result<BTreeMap<String, String>, Error> {
     let mut refused = BTreeMap::new();
-    for fragment in catalog.iter().filter(|fragment| fragment.is_plugin()) {
+    for fragment in catalog.iter().filter(|fragment| fragment.is_plugin() && fragment.has_object()) {
         match verify(fragment, &constants(fragment, Some(request)), types, symbols) {
             Ok(()) => {}
             Err(Refusal::Fatal(error)) => return Err(error),

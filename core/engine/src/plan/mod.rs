@@ -17,7 +17,8 @@ use std::{
 use tracer_bpf::Btf;
 use tracer_compose::filter::{Condition, Source};
 use tracer_compose::{
-    Accessor, ArgType, Arguments, Catalog, Follow, Fragment, From, KernelEnums, Need, Reader, option_name,
+    Accessor, ArgType, Arguments, Catalog, Follow, Fragment, From, KernelEnums, NativeHalf, Need, Reader,
+    option_name,
 };
 use tracer_dsl::{
     Diagnostic, Diagnostics,
@@ -109,6 +110,13 @@ pub struct PlannedProbe<'a> {
     pub guards: Vec<PlannedGuard<'a>>,
     /// The ways of attaching, best first.
     pub ways: Vec<Way>,
+}
+
+impl PlannedProbe<'_> {
+    /// Whether some reader fills a section of this name there.
+    pub(crate) fn reads(&self, section: &str) -> bool {
+        self.readers.iter().any(|(_, reader)| reader.schema.section() == section)
+    }
 }
 
 /// A guard, which binds whether or not its collector was asked for.
@@ -257,7 +265,16 @@ impl<'a> Plan<'a> {
                 self.needs.extend(fragment.manifest.needs.iter().copied());
             }
         }
-        let reads = !readers.is_empty() || self.reporting == 0;
+        // What native halves say of events has no readers, and needs no argument.
+        let readers_here = |section: &str| readers.iter().any(|(_, r)| r.schema.section() == section);
+        let adding = self.collectors[..self.reporting]
+            .iter()
+            .filter(|fragment| fragment.native.as_ref().is_some_and(|native| native.adds_to(readers_here)));
+        let mut reads = !readers.is_empty() || self.reading().next().is_none();
+        for fragment in adding {
+            self.needs.extend(fragment.manifest.needs.iter().copied());
+            reads = true;
+        }
         let returns = match probe.kind {
             ProbeKind::Kretprobe | ProbeKind::Fexit => place.as_ref().and_then(returns::schema),
             _ => None,
@@ -304,10 +321,14 @@ impl<'a> Plan<'a> {
         Ok(reads)
     }
 
+    /// The collectors that report and have readers; the others have a native half only.
+    pub(crate) fn reading(&self) -> impl Iterator<Item = &'a Fragment> {
+        self.collectors[..self.reporting].iter().copied().filter(|fragment| !fragment.readers.is_empty())
+    }
+
     /// Says of how many of a probe's places no collector knows anything.
     fn note_unread(&mut self, probe: &Probe, unread: usize) {
-        let names: Vec<&str> =
-            self.collectors[..self.reporting].iter().map(|f| f.manifest.name.as_str()).collect();
+        let names: Vec<&str> = self.reading().map(|f| f.manifest.name.as_str()).collect();
         let names = names.join(", ");
         match unread {
             0 => {}
@@ -342,8 +363,19 @@ impl<'a> Plan<'a> {
     /// A collector that was asked for by name and reads nothing anywhere should not be silent.
     fn note_idle(&mut self, request: &Request, types: &Types) {
         for (index, fragment) in self.collectors[..self.reporting].iter().enumerate() {
+            if request.collectors.is_empty() {
+                continue;
+            }
+            if let Some(native) = fragment.native.as_ref().filter(|_| fragment.readers.is_empty()) {
+                // It reads nothing, and may still have nothing to add to.
+                let has = |section: &str| self.probes.iter().any(|p| p.reads(section));
+                if !native.adds_to(has) {
+                    self.notes.push(idle_native(fragment, native));
+                }
+                continue;
+            }
             let reads = self.probes.iter().any(|p| p.readers.iter().any(|(i, _)| *i == index));
-            if !reads && !request.collectors.is_empty() {
+            if !reads {
                 self.notes.push(idle(fragment, |ty| types.has(ty)));
             }
         }
@@ -393,6 +425,17 @@ pub(crate) fn idle(fragment: &Fragment, has: impl Fn(&ArgType) -> bool) -> Strin
     )
 }
 
+/// Why a collector with nothing but a native half adds nothing to events.
+fn idle_native(fragment: &Fragment, native: &NativeHalf) -> String {
+    let sections: Vec<String> = native.with.iter().map(|section| format!("`{section}`")).collect();
+    format!(
+        "collector {} adds nothing at these probes: it does so to events that have section {}, and none has (`-c` takes the \
+         collector that reads it)",
+        fragment.manifest.name,
+        sections.join(" or ")
+    )
+}
+
 /// What to say to a request without probes.
 pub(crate) fn nothing_to_trace() -> Diagnostic {
     Diagnostic::error("nothing to trace: no probe was given")
@@ -408,7 +451,8 @@ pub(crate) fn collectors<'a>(
     catalog: &'a Catalog,
 ) -> Result<Vec<&'a Fragment>, Diagnostics> {
     if request.collectors.is_empty() {
-        return Ok(catalog.iter().filter(|fragment| fragment.manifest.default).collect());
+        let usual = |fragment: &&Fragment| fragment.manifest.default && fragment.is_collector();
+        return Ok(catalog.iter().filter(usual).collect());
     }
     if let Some(none) = request.collectors.iter().find(|name| name.value == NO_COLLECTOR) {
         return match request.collectors.iter().find(|name| name.value != NO_COLLECTOR) {
@@ -422,11 +466,10 @@ pub(crate) fn collectors<'a>(
     let mut found = Diagnostics::new();
     let mut collectors: Vec<&Fragment> = Vec::new();
     for name in &request.collectors {
-        match catalog.find(&name.value) {
-            Some(f) if collectors.iter().any(|c| c.manifest.name == f.manifest.name) => {}
-            Some(f) => collectors.push(f),
-            None => found
-                .push(Diagnostic::unknown("collector", &name.value, catalog.names()).at(name.source.clone())),
+        match catalog.collector(name) {
+            Ok(f) if collectors.iter().any(|c| c.manifest.name == f.manifest.name) => {}
+            Ok(f) => collectors.push(f),
+            Err(diagnostic) => found.push(*diagnostic),
         }
     }
     found.or_value(collectors)
@@ -470,3 +513,7 @@ fn merged(probes: &[ProbeSpec]) -> Vec<ProbeSpec> {
     }
     merged
 }
+
+#[cfg(test)]
+#[path = "native_tests.rs"]
+mod native_tests;

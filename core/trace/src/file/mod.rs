@@ -34,7 +34,7 @@ pub use damage::{BlockProblem, Damage, Flaw};
 pub use out::OutFile;
 pub use reader::{OpenError, Totals, Trace};
 pub use render::{Render, Rendering, Select, Worker};
-pub use replay::{Progress, Replay, ReplayError, Replayed, Show};
+pub use replay::{Progress, Replay, ReplayError, Replayed, Show, replay_stream};
 pub use rotate::RotatingSink;
 pub use rotation::{Rotation, RotationError};
 pub use sort::Sorting;

@@ -1,7 +1,7 @@
 //! A trace given back to a sink, as if it were happening: sessions, clocks, events, losses and the account, in the order in
 //! which they were written.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use tracer_event::{ClockSample, Event, Session};
 
 use crate::{Account, Shortfall, Sink};
 
-use super::block::Kind;
+use super::block::{self, FILE_HEADER, Kind};
 use super::damage::{Damage, Flaw};
 use super::reader::Trace;
-use super::scan::Found;
+use super::scan::{Found, Scanner};
 use super::series::SeriesForm;
 use super::state::{Entry, Events, News, State};
 
@@ -169,8 +169,7 @@ pub(super) fn walk(
     report: &mut dyn FnMut(Damage),
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), ReplayError> {
-    let mut state = Arc::new(State::default());
-    let (mut series, mut before) = (None, 0);
+    let (mut walk, mut before) = (Walk::default(), 0);
     for part in trace.parts() {
         let file = part.path();
         let read = |error| ReplayError::Read { file: file.to_owned(), error };
@@ -179,54 +178,107 @@ pub(super) fn walk(
         }
         let mut scanner = part.scanner().map_err(read)?;
         while let Some(found) = scanner.next().map_err(read)? {
-            match found {
-                Found::Flaw(flaw) => {
-                    // It may have been the block that a series block was about.
-                    series = None;
-                    report(Damage::new(file, flaw));
-                }
-                Found::Block(block) => match Kind::of(block.header.kind) {
-                    None => {}
-                    Some(Kind::Events) => {
-                        to.events(&state, Events { block, series: series.take() }, file, report)?;
-                    }
-                    Some(Kind::Series) => {
-                        let (offset, kind) = (block.offset, block.header.kind);
-                        series = SeriesForm::read(block)
-                            .map_err(|problem| {
-                                report(Damage::new(file, Flaw::Block { offset, kind, problem }));
-                            })
-                            .ok();
-                    }
-                    Some(kind) => {
-                        to.settle(report)?;
-                        let known = state.session().map(Arc::as_ptr);
-                        match Arc::make_mut(&mut state).apply(kind, block, file, report)? {
-                            News::Session(session) => {
-                                if known != Some(Arc::as_ptr(&session)) {
-                                    to.begin(&session).map_err(ReplayError::Sink)?;
-                                }
-                            }
-                            News::Another(session, before) => {
-                                to.end(&before)?;
-                                to.begin(&session).map_err(ReplayError::Sink)?;
-                            }
-                            News::Clock(sample) => to.clock(sample).map_err(ReplayError::Sink)?,
-                            News::Account(accounts) => to.account(&accounts).map_err(ReplayError::Sink)?,
-                            News::Shortfall(shortfall) => {
-                                to.shortfall(&shortfall).map_err(ReplayError::Sink)?;
-                            }
-                            News::None => {}
-                        }
-                    }
-                },
-            }
+            walk.step(found, file, to, report)?;
             progress(Progress { read: before + scanner.offset(), total: trace.bytes() });
         }
         before += scanner.offset();
     }
-    to.settle(report)?;
-    if state.session().is_some() { to.end(&state) } else { Ok(()) }
+    walk.end(to, report)
+}
+
+/// What is known on the way through a trace.
+#[derive(Default)]
+struct Walk {
+    state: Arc<State>,
+    series: Option<SeriesForm>,
+}
+
+impl Walk {
+    fn step(
+        &mut self,
+        found: Found,
+        file: &Path,
+        to: &mut dyn Receiver,
+        report: &mut dyn FnMut(Damage),
+    ) -> Result<(), ReplayError> {
+        let block = match found {
+            Found::Flaw(flaw) => {
+                // It may have been the block that a series block was about.
+                self.series = None;
+                report(Damage::new(file, flaw));
+                return Ok(());
+            }
+            Found::Block(block) => block,
+        };
+        match Kind::of(block.header.kind) {
+            None => Ok(()),
+            Some(Kind::Events) => {
+                to.events(&self.state, Events { block, series: self.series.take() }, file, report)
+            }
+            Some(Kind::Series) => {
+                let (offset, kind) = (block.offset, block.header.kind);
+                self.series = SeriesForm::read(block)
+                    .map_err(|problem| report(Damage::new(file, Flaw::Block { offset, kind, problem })))
+                    .ok();
+                Ok(())
+            }
+            Some(kind) => {
+                to.settle(report)?;
+                let known = self.state.session().map(Arc::as_ptr);
+                match Arc::make_mut(&mut self.state).apply(kind, block, file, report)? {
+                    News::Session(session) if known == Some(Arc::as_ptr(&session)) => Ok(()),
+                    News::Session(session) => to.begin(&session).map_err(ReplayError::Sink),
+                    News::Another(session, before) => {
+                        to.end(&before)?;
+                        to.begin(&session).map_err(ReplayError::Sink)
+                    }
+                    News::Clock(sample) => to.clock(sample).map_err(ReplayError::Sink),
+                    News::Account(accounts) => to.account(&accounts).map_err(ReplayError::Sink),
+                    News::Shortfall(shortfall) => to.shortfall(&shortfall).map_err(ReplayError::Sink),
+                    News::None => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn end(&self, to: &mut dyn Receiver, report: &mut dyn FnMut(Damage)) -> Result<(), ReplayError> {
+        to.settle(report)?;
+        if self.state.session().is_some() { to.end(&self.state) } else { Ok(()) }
+    }
+}
+
+/// Gives a trace that comes out of a stream, as it is being written, to `sink`; `name` is what the stream is called in messages.
+///
+/// # Errors
+///
+/// As [`Trace::replay`], and a stream that is no trace of a known version.
+pub fn replay_stream(
+    mut input: impl Read,
+    name: &Path,
+    sink: &mut dyn Sink,
+    show: Show,
+    report: &mut dyn FnMut(Damage),
+) -> Result<Replayed, ReplayError> {
+    let read = |error| ReplayError::Read { file: name.to_owned(), error };
+    let mut header = [0; FILE_HEADER];
+    input.read_exact(&mut header).map_err(read)?;
+    if !block::is_trace(&header) || block::version(&header).is_none_or(|v| !block::VERSIONS.contains(&v)) {
+        return Err(read(io::Error::new(io::ErrorKind::InvalidData, "it is no trace of a known version")));
+    }
+    let mut to = ToSink { sink, show, select: &mut |_| true, replayed: Replayed::default() };
+    let mut damages = 0;
+    let mut report = |damage| {
+        damages += 1;
+        report(damage);
+    };
+    let mut scanner = Scanner::new(input, FILE_HEADER as u64);
+    let mut walk = Walk::default();
+    while let Some(found) = scanner.next().map_err(read)? {
+        walk.step(found, name, &mut to, &mut report)?;
+    }
+    walk.end(&mut to, &mut report)?;
+    let replayed = to.replayed;
+    Ok(Replayed { damages, ..replayed })
 }
 
 struct ToSink<'a> {

@@ -40,6 +40,8 @@ const SYMBOLS_BLOCK: usize = 8192;
 pub struct TraceSink<W: Write> {
     out: W,
     part: Part,
+    /// The age at which a flush writes a block.
+    age: Duration,
     probes: Arc<Probes>,
     /// The checksum of the probes block, which events blocks refer to.
     probes_checksum: [u8; 4],
@@ -74,6 +76,7 @@ impl<W: Write> TraceSink<W> {
         TraceSink {
             out,
             part,
+            age: AGE,
             probes: Arc::default(),
             probes_checksum: [0; 4],
             packer: Packer::default(),
@@ -92,6 +95,13 @@ impl<W: Write> TraceSink<W> {
             block: Vec::new(),
             payload: Vec::new(),
         }
+    }
+
+    /// The same, with events in the output so long after they were taken at most (at the first flush after that).
+    #[must_use]
+    pub fn within(mut self, age: Duration) -> TraceSink<W> {
+        self.age = age;
+        self
     }
 
     /// Bytes written so far.
@@ -302,7 +312,7 @@ impl<W: Write> Sink for TraceSink<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.expect_begun()?;
-        if self.since.is_some_and(|since| since.elapsed() >= AGE) {
+        if self.since.is_some_and(|since| since.elapsed() >= self.age) {
             self.write_events()?;
             let flushed = self.out.flush();
             self.check(flushed)?;

@@ -1,0 +1,247 @@
+//! A plugin as a sink: it gets the events in the format of traces, into its process, where they are played to it.
+
+use std::{
+    io::{self, Write},
+    mem,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rustix::time::{ClockId, clock_gettime};
+use tracer_compose::Fragment;
+use tracer_event::{Account, ClockSample, Event, Follow, Loss, Session, Shortfall};
+use tracer_trace::{Sink, file::TraceSink};
+
+use super::{
+    form::{Options, Role, Start},
+    frame::Kind,
+    process::{Process, Quarantine},
+};
+
+/// How long events may stay here before the plugin gets them.
+const AGE: Duration = Duration::from_millis(100);
+/// How long the plugin may take nothing at all.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take for what is left at the end.
+const FINISH: Duration = Duration::from_secs(30);
+/// How often it is told the time.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How events are shown, where the plugin asks for them in words.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shown {
+    /// Whether events come as they happen.
+    pub live: bool,
+    /// By the wall clock.
+    pub utc: bool,
+    /// With link headers.
+    pub link_header: bool,
+}
+
+/// A plugin that takes events. It never fails: one that cannot go on is quarantined, which the user is told; [`NativeSink::missed`] counts
+/// what it did not get.
+pub struct NativeSink {
+    name: String,
+    process: Option<Process>,
+    trace: TraceSink<Bytes>,
+    bytes: Bytes,
+    /// Events that it was given.
+    given: u64,
+    missed: Arc<AtomicU64>,
+    ticked: Instant,
+    /// When it was last seen to take events, or had all.
+    moved: Instant,
+    tell: Box<dyn FnMut(String) + Send>,
+}
+
+/// The bytes of the trace that are to be sent.
+#[derive(Debug, Clone, Default)]
+struct Bytes(Arc<Mutex<Vec<u8>>>);
+
+impl Bytes {
+    fn take(&self) -> Vec<u8> {
+        mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Write for Bytes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl NativeSink {
+    /// Starts a process for the plugin, which loads the library. `tell` gets what the user is to be told.
+    ///
+    /// # Errors
+    /// The library is not taken, or is no sink.
+    pub fn start(
+        fragment: &Fragment,
+        options: Options,
+        shown: Shown,
+        tell: Box<dyn FnMut(String) + Send>,
+    ) -> Result<Self, Quarantine> {
+        let name = fragment.manifest.name.clone();
+        let Some(half) = &fragment.native else {
+            return Err(Quarantine::Refused("it has no native half".to_owned()));
+        };
+        let Shown { live, utc, link_header } = shown;
+        let start = Start { role: Role::Sink, options, live, utc, link_header };
+        let process = Process::start(&name, &half.library, &start)?;
+        let described = process.described();
+        if described.name != name {
+            let its = described.name.escape_debug();
+            let why = format!("its library is that of `{its}`, and collector.toml that of `{name}`");
+            return Err(Quarantine::Refused(why));
+        }
+        if !described.is_sink {
+            let why = "collector.toml says that it is a sink, but its library has no function `event`";
+            return Err(Quarantine::Refused(why.to_owned()));
+        }
+        let bytes = Bytes::default();
+        Ok(Self {
+            name,
+            process: Some(process),
+            trace: TraceSink::new(bytes.clone()).within(AGE),
+            bytes,
+            given: 0,
+            missed: Arc::default(),
+            ticked: Instant::now(),
+            moved: Instant::now(),
+            tell,
+        })
+    }
+
+    /// How many events the plugin was not given, or was and did not take, because it is not used any more: known once this is
+    /// finished.
+    pub fn missed(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.missed)
+    }
+
+    /// Does something to the trace, and sends what comes of it.
+    fn with(&mut self, what: &'static str, action: impl FnOnce(&mut TraceSink<Bytes>) -> io::Result<()>) {
+        let Some(process) = &mut self.process else { return };
+        let sent = action(&mut self.trace).map_err(|error| Quarantine::Nonsense(error.to_string()));
+        let bytes = self.bytes.take();
+        let sent = sent.and_then(|()| {
+            let mut pieces = bytes.chunks(1 << 20);
+            pieces.try_for_each(|piece| process.send(Kind::Trace, &[piece], what, PATIENCE))
+        });
+        if let Err(why) = sent {
+            self.quarantine(&why);
+        }
+    }
+
+    fn quarantine(&mut self, why: &Quarantine) {
+        self.tell_said();
+        let Some(process) = self.process.take() else { return };
+        // It may have taken some that it has not told of.
+        let left = self.given.saturating_sub(process.taken);
+        self.missed.fetch_add(left, Ordering::Relaxed);
+        (self.tell)(format!(
+            "sink {} is not used any more: {why}; {} of {} events that it was given are known to be taken, and it gets no more",
+            self.name, process.taken, self.given
+        ));
+    }
+
+    fn tell_said(&mut self) {
+        let lines = self.process.as_mut().map(Process::said).unwrap_or_default();
+        lines.into_iter().for_each(|line| (self.tell)(format!("sink {}: {line}", self.name)));
+    }
+
+    /// Ends the plugin, once it has taken everything.
+    fn stop(&mut self) {
+        let Some(process) = &mut self.process else { return };
+        let stopped =
+            process.send(Kind::Stop, &[], "event", PATIENCE).and_then(|()| process.done("stop", FINISH));
+        match stopped {
+            Ok(()) => self.tell_said(),
+            Err(why) => self.quarantine(&why),
+        }
+    }
+}
+
+impl Sink for NativeSink {
+    fn begin(&mut self, session: &Session) -> io::Result<()> {
+        self.with("start", |trace| trace.begin(session));
+        Ok(())
+    }
+
+    fn clock(&mut self, sample: ClockSample) -> io::Result<()> {
+        self.with("event", |trace| trace.clock(sample));
+        Ok(())
+    }
+
+    fn follow(&mut self, follow: Follow) -> io::Result<()> {
+        self.with("event", |trace| trace.follow(follow));
+        Ok(())
+    }
+
+    fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
+        if self.process.is_none() {
+            self.missed.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        self.given += 1;
+        self.with("event", |trace| trace.event(event));
+        Ok(())
+    }
+
+    fn loss(&mut self, loss: &Loss<'_>) -> io::Result<()> {
+        self.with("loss", |trace| trace.loss(loss));
+        Ok(())
+    }
+
+    fn shortfall(&mut self, shortfall: &Shortfall) -> io::Result<()> {
+        self.with("event", |trace| trace.shortfall(shortfall));
+        Ok(())
+    }
+
+    fn account(&mut self, accounts: &[Account]) -> io::Result<()> {
+        self.with("event", |trace| trace.account(accounts));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.with("flush", Sink::flush);
+        let Some(process) = &mut self.process else { return Ok(()) };
+        let before = process.taken;
+        let mut looked = process.look("event");
+        if process.taken > before || process.taken >= self.given {
+            self.moved = Instant::now();
+        } else if looked.is_ok() && self.moved.elapsed() > PATIENCE {
+            looked = Err(Quarantine::Blocked { what: "event", limit: PATIENCE });
+        }
+        if looked.is_ok() && self.ticked.elapsed() >= TICK {
+            self.ticked = Instant::now();
+            let now = clock_gettime(ClockId::Monotonic);
+            let now = (now.tv_sec * 1_000_000_000 + now.tv_nsec).to_le_bytes();
+            looked = process.send(Kind::Tick, &[&now], "event", PATIENCE);
+        }
+        match looked {
+            Ok(()) => self.tell_said(),
+            Err(why) => self.quarantine(&why),
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> io::Result<()> {
+        let this = &mut *self;
+        let trace = mem::replace(&mut this.trace, TraceSink::new(Bytes::default()));
+        this.with("flush", |_| Box::new(trace).finish());
+        this.stop();
+        let missed = this.missed.load(Ordering::Relaxed);
+        if missed > 0 {
+            (this.tell)(format!("sink {}: {missed} events were not taken by it", this.name));
+        }
+        Ok(())
+    }
+}
