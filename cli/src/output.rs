@@ -8,7 +8,7 @@ use std::{
 use tracer_dsl::{
     Diagnostic,
     diagnostic::SourceRef,
-    option::{Settings, SubCommand},
+    option::{Origin, Settings, SubCommand},
 };
 use tracer_event::json;
 use tracer_trace::{
@@ -89,20 +89,21 @@ impl Output {
         Output { sink: sinks.behind(self.sink), given, missed, ..self }
     }
 
-    fn new(
-        sink: Box<dyn Sink + Send>,
-        file: Option<&Path>,
-        prints: bool,
-        packets: Option<Counts>,
-    ) -> Output {
+    fn new(sink: Box<dyn Sink + Send>, file: Option<&Path>, prints: bool, packets: Option<Counts>) -> Output {
         let (file, given, missed) = (file.map(Path::to_owned), String::new(), Missed::default());
         Output { sink, file, prints, packets, given, missed }
     }
 }
 
+/// The format, if it was asked for.
+pub(crate) fn chosen_format(settings: &Settings) -> Option<&str> {
+    let chosen = settings.setting("format").is_some_and(|setting| setting.origin != Origin::Default);
+    settings.text("format").filter(|_| chosen)
+}
+
 /// Whether plugins are given events, and nothing is said of any other output.
 fn only_plugins(settings: &Settings, sinks: &Sinks) -> bool {
-    let asked = settings.flag("print") || settings.text("format").is_some() || settings.path("out").is_some();
+    let asked = settings.flag("print") || chosen_format(settings).is_some() || settings.path("out").is_some();
     !asked && !sinks.is_empty()
 }
 

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use tracer_compose::Catalog;
-use tracer_dsl::{Diagnostic, Diagnostics, diagnostic::suggest, option::Settings};
+use tracer_dsl::{Diagnostics, option::Settings};
 use tracer_engine::native::{NativeSink, Shown, options};
 use tracer_trace::{Sink, Tee};
 
@@ -49,10 +49,10 @@ impl Sinks {
         let mut found = Diagnostics::new();
         let mut wanted = Vec::new();
         for word in settings.words("sink") {
-            match catalog.find_sink(&word.value) {
-                Some(_) if wanted.iter().any(|(name, _)| *name == word.value) => {}
-                Some(fragment) => wanted.push((word.value.clone(), fragment)),
-                None => found.push(unknown(&word.value, catalog).at(word.source.clone())),
+            match catalog.sink(word) {
+                Ok(_) if wanted.iter().any(|(name, _)| *name == word.value) => {}
+                Ok(fragment) => wanted.push((word.value.clone(), fragment)),
+                Err(diagnostic) => found.push(*diagnostic),
             }
         }
         found.or_value(()).map_err(SinkError::Unknown)?;
@@ -92,21 +92,5 @@ impl Sinks {
     /// All of them, behind another output.
     pub(crate) fn behind(self, first: Box<dyn Sink + Send>) -> Box<dyn Sink + Send> {
         self.sinks.into_iter().fold(first, |before, sink| Box::new(Tee::new(before, Box::new(sink))))
-    }
-}
-
-fn unknown(name: &str, catalog: &Catalog) -> Diagnostic {
-    let error = Diagnostic::error(format!("there is no sink `{name}`"));
-    let known: Vec<&str> = catalog.sinks().map(|sink| sink.manifest.name.as_str()).collect();
-    if catalog.find(name).is_some() {
-        return error.because("it is a collector, which adds to events").hint(format!("`-c {name}` asks for it"));
-    }
-    let error = match suggest(name, known.iter().copied()) {
-        Some(near) => error.hint(format!("did you mean `{near}`?")),
-        None => error,
-    };
-    match known.as_slice() {
-        [] => error.hint("sinks are plugins: `--plugin FOLDER` names one, `tracer plugin list` lists what there is"),
-        known => error.hint(format!("known: {}", known.join(", "))),
     }
 }

@@ -142,14 +142,9 @@ pub(crate) fn print(settings: &Settings, catalog: &Catalog) -> Result<Exit, Erro
 }
 
 /// `tracer print --sink`: plugins are given events, and printed is what a format was asked for.
-fn give(
-    trace: &Trace,
-    filters: &[EventFilter],
-    settings: &Settings,
-    sinks: Sinks,
-) -> Result<Exit, Error> {
+fn give(trace: &Trace, filters: &[EventFilter], settings: &Settings, sinks: Sinks) -> Result<Exit, Error> {
     let missed = sinks.missed();
-    let first: Box<dyn Sink + Send> = match settings.text("format") {
+    let first: Box<dyn Sink + Send> = match output::chosen_format(settings) {
         None => Box::new(Tee::none()),
         Some("json") => Box::new(JsonSink::new(io::stdout()).utc(settings.flag("utc"))),
         Some(_) => Box::new(TextSink::new(io::stdout()).utc(settings.flag("utc"))),

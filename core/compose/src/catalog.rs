@@ -230,7 +230,7 @@ impl Catalog {
     }
 
     /// The entry point of a collector's native half, if that is linked into this binary: what
-    /// [`Library::Linked`](crate::Library::Linked) stands for.
+    /// [`Library::Linked`] stands for.
     pub fn linked(&self, name: &str) -> Option<Entry> {
         let fragment = self.find(name)?;
         match fragment.native.as_ref()?.library {

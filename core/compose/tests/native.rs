@@ -246,7 +246,7 @@ error: `own.pid` cannot be asked while events are collected
  --> filter:1:17
   |
 1 | tcp port 80 and own.pid == 3
-  |                 ^^^^^^^ section `own` is added by the native half of collector x, behind the kernel, which asks filters
+  |                 ^^^^^^^ section `own` is added by the native half of collector x, when the kernel has asked the filter already
   |
   = help: a stored trace can be asked: `tracer collect -o FILE`, then `tracer print FILE -f '...'`";
     assert_eq!(told, expected);

@@ -101,6 +101,7 @@ impl Sink for Notes {
 fn start(source: Box<Records>, sink: Notes, stop_after: Option<u64>) -> (Pump, UnboundedReceiver<Word>) {
     let (sender, words) = unbounded_channel();
     let parts = Parts {
+        enriching: None,
         source,
         sink: Box::new(sink),
         symbols: NoSymbols,

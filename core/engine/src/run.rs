@@ -24,8 +24,8 @@ use crate::{
     command::RunningCommand,
     error::Error,
     ledger::Ledger,
-    native::{self, enrich::Enriching},
     load::{Live, Loader, alone},
+    native::{self, enrich::Enriching},
     notice::Notice,
     plan::{self, Plan},
     pump::{Parts, Pump, Show, Word},
@@ -216,7 +216,9 @@ fn start_natives(
         notify(Notice::Plugin(said));
     }
     for (plugin, section) in enriching.sections() {
-        notify(Notice::Note(format!("plugin {plugin} adds section {section} to events, in a process of its own")));
+        notify(Notice::Note(format!(
+            "plugin {plugin} adds section {section} to events, in a process of its own"
+        )));
     }
     Some(enriching)
 }

@@ -323,12 +323,13 @@ impl Types {
     /// The value of an enumerator, by the names of both, in the kernel or a module seen so far.
     pub fn enumerator(&self, of: &str, name: &str) -> Option<i64> {
         let all = [&self.vmlinux].into_iter().chain(self.modules.values()).chain(self.files.values());
-        let values = all.filter_map(|btf| {
-            let id = [Kind::Enum, Kind::Enum64].iter().find_map(|kind| btf.find_own(*kind, of).next())?;
-            let found = btf.ty(id).ok()?.enumerators().find(|one| one.name == name).map(|one| one.value);
-            found
+        let kinds = [Kind::Enum, Kind::Enum64];
+        let enums = all.into_iter().filter_map(|btf| {
+            let id = kinds.iter().find_map(|kind| btf.find_own(*kind, of).next())?;
+            btf.ty(id).ok()
         });
-        values.into_iter().next()
+        let mut enumerators = enums.flat_map(|ty| ty.enumerators());
+        enumerators.find(|one| one.name == name).map(|one| one.value)
     }
 
     /// Sees the modules that have one of these types, as far as the kernel itself has not: [`Types::slice`] finds them then.

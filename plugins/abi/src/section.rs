@@ -132,7 +132,7 @@ pub const fn offset(sizes: &[u32], index: usize) -> u32 {
 ///
 /// Fields are integers, `bool`, `[u8; N]`, and `String`, a text of any length; `texts N` in front of the fields is how many bytes all texts
 /// of an event may take. How a field is shown may stand behind its type, as `= "hex"`: one of those that
-/// [`c::Field`](crate::c::Field) lists.
+/// [`c::Field`] lists.
 ///
 /// ```
 /// tracer_plugin_abi::section! {

@@ -33,7 +33,6 @@ pub struct Description {
 /// Which of the functions that a plugin need not have are there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the interface says what they are")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a function that is there or not")]
 pub struct Functions {
     pub enrich: bool,
     pub event: bool,
@@ -182,18 +181,18 @@ unsafe fn section(section: *const c::Section) -> Result<DeclaredSection, LoadErr
 unsafe fn field(field: c::Field, index: usize) -> Result<DeclaredField, LoadError> {
     // SAFETY: the caller vouches for the texts.
     let (name, show) = unsafe {
-        let name = identifier(&format!("tracer_field[{index}].name"), field.name)?;
-        let show = text(&format!("tracer_field[{index}].show ({name})"), field.show)?;
+        let name = identifier(&format!("the name of field {index}"), field.name)?;
+        let show = text(&format!("show of field {name}"), field.show)?;
         (name, show)
     };
-    let what = format!("tracer_field[{index}].names_len ({name})");
-    let count = count(&what, field.names.is_null(), field.names_len, MOST_NAMES)?;
+    let count =
+        count(&format!("names_len of field {name}"), field.names.is_null(), field.names_len, MOST_NAMES)?;
     let mut names = Vec::with_capacity(count);
     for i in 0..count {
         // SAFETY: the field says that it has so many names; the caller vouches for their texts.
         let (value, text) = unsafe {
             let entry = field.names.add(i).read_unaligned();
-            (entry.value, text(&format!("tracer_name[{i}].name of {name}"), entry.name)?)
+            (entry.value, text(&format!("name {i} of field {name}"), entry.name)?)
         };
         names.push((value, text));
     }
@@ -246,7 +245,7 @@ fn count(what: &str, null: bool, is: u64, most: u64) -> Result<usize, LoadError>
         return Err(LoadError::Count { what: what.to_owned(), is, most });
     }
     if null && is > 0 {
-        return Err(LoadError::NoArray(what.trim_end_matches("_len").to_owned()));
+        return Err(LoadError::NoArray(what.replacen("_len", "", 1)));
     }
     Ok(usize::try_from(is).unwrap_or(0))
 }

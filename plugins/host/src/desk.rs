@@ -58,7 +58,8 @@ pub(crate) struct Serving {
     pub(crate) why: Option<String>,
     /// A panic of the services', which goes on when the plugin has returned.
     panic: Option<Box<dyn Any + Send>>,
-    events: Box<[c::Event; TURNS]>,
+    /// So many places for events, never freed: a thread of the plugin's may look at one that is over.
+    events: *mut c::Event,
     turn: usize,
 }
 
@@ -108,7 +109,7 @@ impl DeskRef {
             answers: Answers::default(),
             why: None,
             panic: None,
-            events: Box::new([NO_EVENT; TURNS]),
+            events: vec![NO_EVENT; TURNS].leak().as_mut_ptr(),
             turn: 0,
         };
         let desk = NonNull::from(Box::leak(Box::new(Desk {
@@ -206,7 +207,6 @@ impl Serving {
     fn lend(&mut self, event: &EventParts<'_>) -> *const c::Event {
         self.answers.clear();
         self.turn = (self.turn + 1) % TURNS;
-        let slot = &raw mut self.events[self.turn];
         let event = c::Event {
             struct_size: size::<c::Event>(),
             probe: event.probe,
@@ -222,15 +222,19 @@ impl Serving {
             record: event.record.as_ptr(),
             record_len: event.record.len() as u64,
         };
-        // SAFETY: it is a place in our array.
-        unsafe { slot.write(event) };
-        slot
+        // SAFETY: there are more places than that.
+        unsafe {
+            let place = self.events.add(self.turn);
+            place.write(event);
+            place
+        }
     }
 
     /// Who looks at the event when it is over sees an empty one, and no memory that is gone.
     fn take_back(&mut self) {
         if !self.event.is_null() {
-            self.events[self.turn] = NO_EVENT;
+            // SAFETY: there are more places than that.
+            unsafe { self.events.add(self.turn).write(NO_EVENT) };
             self.event = ptr::null();
         }
     }

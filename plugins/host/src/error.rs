@@ -1,4 +1,4 @@
-//! What is wrong with a library, or with what it did. Texts of the library's are in here as they are; messages escape them.
+//! What is wrong with a library, or with what it did.
 
 use tracer_plugin_abi::c;
 
@@ -38,21 +38,21 @@ pub enum LoadError {
         our_minor = c::MINOR
     )]
     Major { major: u16, minor: u16 },
-    #[error("`{what}` is {is}; {least} to {most} are possible")]
+    #[error("{what} is {is}; {least} to {most} are possible")]
     Size { what: &'static str, is: u64, least: u64, most: u64 },
     #[error("its descriptor has no functions: `functions` is NULL")]
     NoFunctions,
-    #[error("`{0}` is NULL, but not its length")]
+    #[error("{0} is NULL, but not its length")]
     NoText(String),
-    #[error("`{what}` is a text of {len} bytes; 256 are possible")]
+    #[error("{what} is a text of {len} bytes; 256 are possible")]
     LongText { what: String, len: u64 },
-    #[error("`{what}` is not UTF-8: \"{}\"", .text.escape_ascii())]
+    #[error("{what} is not UTF-8: \"{}\"", .text.escape_ascii())]
     TextEncoding { what: String, text: Vec<u8> },
-    #[error("`{what}` is '{}', which is no C identifier", .name.escape_debug())]
+    #[error("{what} is '{}', which is no C identifier", .name.escape_debug())]
     Name { what: String, name: String },
-    #[error("`{what}` says {is}; {most} are possible")]
+    #[error("{what} says {is}; {most} are possible")]
     Count { what: String, is: u64, most: u64 },
-    #[error("`{0}` is NULL, but not its length")]
+    #[error("{0} is NULL, but not its length")]
     NoArray(String),
     #[error("it declares the section {0}, but has no function `enrich` that would fill it")]
     SectionWithoutEnrich(String),
@@ -89,6 +89,8 @@ pub enum FieldProblem {
 }
 
 /// What a plugin did wrong, or why it says that it cannot go on. It is not to be called any more, but for `stop`.
+///
+/// A plugin's own reason is in the message as it is, up to 1 KiB of any characters: whoever shows it escapes it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum Failure {
@@ -114,7 +116,7 @@ pub enum Failure {
 
 fn because(why: Option<&str>, code: i32) -> String {
     match why {
-        Some(why) => why.escape_debug().to_string(),
+        Some(why) => why.to_owned(),
         None => format!("it returned {code} and did not say why"),
     }
 }

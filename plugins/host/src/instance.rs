@@ -1,6 +1,6 @@
 //! A plugin that has started. Each call ends in a look at what it returned, at what it wrote, and at whether it asked at a wrong time.
 
-use std::ffi::c_void;
+use std::{ffi::c_void, fmt};
 
 use tracer_plugin_abi::c;
 
@@ -58,6 +58,9 @@ impl Instance {
         out: &mut Vec<u8>,
     ) -> Result<bool, Failure> {
         out.clear();
+        if self.failed {
+            return Err(Failure::Over { function: "enrich" });
+        }
         let (Some(enrich), Some(room)) = (self.functions.enrich, &mut self.room) else { return Ok(false) };
         let given = room.offer();
         // SAFETY: the plugin's function, with its state and what was made for it.
@@ -176,5 +179,11 @@ impl Instance {
             code if code < 0 => Err(Failure::Returned { function, code, why }),
             code => Err(Failure::NoStatus { function, code }),
         }
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance").field("failed", &self.failed).finish_non_exhaustive()
     }
 }

@@ -119,8 +119,8 @@ impl Room {
         };
         let room = format!("the room has {} bytes for the struct and {} for texts", self.size, self.texts);
         let what = match (changed(before), changed(behind)) {
-            (Some((first, _)), _) => format!("up to {} bytes in front of it; {room}", MARGIN - first),
-            (None, Some((_, last))) => format!("up to {} bytes behind it; {room}", last + 1),
+            (Some((first, _)), _) => format!("up to byte {} in front of it; {room}", MARGIN - first),
+            (None, Some((_, last))) => format!("up to byte {} behind it; {room}", last + 1),
             // It changed back while we looked: a thread of the plugin's is at work.
             (None, None) => format!("somewhere near it; {room}"),
         };

@@ -185,7 +185,7 @@ impl<'a> Resolver<'_, '_, '_, 'a> {
         let fragment = all.find(|fragment| fragment.native_section() == Some(section))?;
         let found = Diagnostic::error(format!("`{asked}` cannot be asked while events are collected"));
         let found = found.at(self.filter.at(span)).because(format!(
-            "section `{section}` is added by the native half of collector {}, behind the kernel, which asks filters",
+            "section `{section}` is added by the native half of collector {}, when the kernel has asked the filter already",
             fragment.manifest.name
         ));
         let hint = "a stored trace can be asked: `tracer collect -o FILE`, then `tracer print FILE -f '...'`";

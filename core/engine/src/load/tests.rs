@@ -332,3 +332,37 @@ fn a_collector_without_a_hook_that_it_needs_is_refused() {
     assert!(plan.hooks.is_empty() && plan.probes[0].readers.is_empty());
     assert!(plan.notes[0].starts_with("collector counting is left out: "), "{:?}", plan.notes);
 }
+
+#[test]
+fn a_collector_with_nothing_for_the_kernel_is_no_part_of_a_program() {
+    if !privileged() {
+        return;
+    }
+    let library =
+        fs::File::open("/dev/null").map(std::sync::Arc::new).map(tracer_compose::Library::File).unwrap();
+    let manifest = "version = 1\nname = \"own\"\nabout = \"\"\n[native]\nsection = \"own\"\n";
+    let native = Fragment::parse_native(manifest, None, library).unwrap();
+    let counting = counting("[[hook]]\nname = \"seen\"\nat = [\"tp:net:net_dev_queue\"]\n");
+    let mut types = Types::new().unwrap();
+    // In front of the other, whose number is another then.
+    let mut plan = plan_of(&mut types, &counting);
+    plan.collectors = vec![&native, &counting];
+    plan.reporting = 2;
+    plan.probes[0].readers = counting.readers.iter().map(|reader| (1, reader)).collect();
+    plan.add_hooks(true, &mut types).unwrap();
+    let (_ring, rings) = rings(1 << 16).unwrap();
+    let symbols = Symbols::open().unwrap();
+    let outcome = Loader::new(&plan, &types, &symbols, &rings, 4, None).unwrap().load().unwrap();
+    let sections = outcome.live[0].info.layout.sections().iter();
+    assert_eq!(sections.map(|placed| placed.schema.section()).collect::<Vec<_>>(), ["counting"]);
+    assert_eq!(outcome.hooks.len(), 1);
+    drop(outcome);
+    // And alone: events say that the probe was hit, and the rest comes behind the kernel.
+    plan.collectors = vec![&native];
+    plan.reporting = 1;
+    plan.probes[0].readers.clear();
+    plan.hooks.clear();
+    plan.sizes.clear();
+    let outcome = Loader::new(&plan, &types, &symbols, &rings, 4, None).unwrap().load().unwrap();
+    assert!(outcome.live[0].info.layout.sections().is_empty());
+}

@@ -1,7 +1,7 @@
 //! What native halves add to events, between the ring and the outputs.
 
 use std::{
-    ops::Range,
+    mem,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,12 +12,13 @@ use tracer_event::{Layout, ProbeInfo, Probes, Record, Schema, Session, Shortfall
 use tracer_trace::{Sink as _, file::TraceSink};
 
 use super::{
+    enricher::Enricher,
     form::{Options, Role, Start},
-    frame::{self, Kind},
-    process::{BATCH, Process, Quarantine, START, STOP},
+    frame::Kind,
+    process::{Process, Quarantine, START},
 };
 
-/// Records that a plugin gets at once, and bytes of them: it has [`BATCH`] for them.
+/// Records that a plugin gets at once, and bytes of them: it has [`BATCH`](super::process::BATCH) for them.
 const RECORDS: usize = 256;
 const BYTES: usize = 1 << 20;
 
@@ -56,11 +57,17 @@ impl Loaded {
                 described.name.escape_debug()
             )));
         }
-        let declared = described.section.as_ref().filter(|declared| half.section.as_ref() == Some(&declared.name));
+        let declared =
+            described.section.as_ref().filter(|declared| half.section.as_ref() == Some(&declared.name));
         let Some(declared) = declared else {
-            let found = described.section.as_ref().map_or("none".to_owned(), |s| format!("`{}`", s.name.escape_debug()));
+            let found = described
+                .section
+                .as_ref()
+                .map_or("none".to_owned(), |s| format!("`{}`", s.name.escape_debug()));
             let wanted = half.section.as_deref().unwrap_or_default();
-            return Err(refused(format!("collector.toml says that it adds section `{wanted}`, its library {found}")));
+            return Err(refused(format!(
+                "collector.toml says that it adds section `{wanted}`, its library {found}"
+            )));
         };
         let fields = declared.fields().map_err(refused)?;
         let schema = fragment.native_schema(declared.size, declared.texts, fields);
@@ -74,36 +81,33 @@ impl Loaded {
     }
 }
 
-/// A native half at work.
-#[derive(Debug)]
-struct Enricher {
-    name: String,
-    schema: Arc<Schema>,
-    /// `None` once it is quarantined.
-    process: Option<Process>,
-    /// The records of a batch that it gets, each with its length.
-    records: Vec<u8>,
-    sent: usize,
-    /// What it has answered.
-    answer: Vec<u8>,
-    /// Its sections of a batch, in that.
-    sections: Vec<Option<Range<usize>>>,
-    /// Events that it was not asked about, since outputs were told.
-    without: u64,
-}
-
 /// The native halves of a run.
 #[derive(Debug)]
 pub(crate) struct Enriching {
     enrichers: Vec<Enricher>,
-    /// Of each probe: its records' own layout, and which of them add to it.
-    probes: Vec<(Arc<Layout>, Option<(Widen, Vec<usize>)>)>,
+    probes: Vec<AtProbe>,
     wide: Arc<Probes>,
     batch: Batch,
     out: Vec<u8>,
     said: Vec<String>,
     ticked: Instant,
     told: Instant,
+}
+
+/// What is done with the records of a probe.
+#[derive(Debug)]
+struct AtProbe {
+    /// Their own layout.
+    layout: Arc<Layout>,
+    adds: Option<Adds>,
+}
+
+/// What is added to records.
+#[derive(Debug)]
+struct Adds {
+    widen: Widen,
+    /// By which of the native halves, in the order of their sections.
+    by: Vec<usize>,
 }
 
 /// Records that wait for their sections.
@@ -152,18 +156,10 @@ impl Enriching {
             let widen = Widen::new(&probe.layout, schemas).ok().filter(|_| !adding.is_empty());
             let layout = widen.as_ref().map_or(&probe.layout, Widen::layout);
             wide.push(ProbeInfo { layout: Arc::clone(layout), ..probe.clone() });
-            probes.push((Arc::clone(&probe.layout), widen.map(|widen| (widen, adding))));
+            let adds = widen.map(|widen| Adds { widen, by: adding });
+            probes.push(AtProbe { layout: Arc::clone(&probe.layout), adds });
         }
-        let enrichers = started.into_iter().map(|one| Enricher {
-            name: one.name,
-            schema: one.schema,
-            process: Some(one.process),
-            records: Vec::new(),
-            sent: 0,
-            answer: Vec::new(),
-            sections: Vec::new(),
-            without: 0,
-        });
+        let enrichers = started.into_iter().map(|one| Enricher::new(one.name, one.schema, one.process));
         Self {
             enrichers: enrichers.collect(),
             probes,
@@ -183,7 +179,7 @@ impl Enriching {
 
     /// The sections that are added at some probe.
     pub(crate) fn sections(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.enrichers.iter().map(|one| (one.name.as_str(), one.schema.section()))
+        self.enrichers.iter().map(|one| (one.name(), one.section_name()))
     }
 
     /// Takes a record; says whether there are so many now that [`Enriching::pass`] is due.
@@ -196,7 +192,7 @@ impl Enriching {
     /// Gives all records that were taken on, with their sections.
     pub(crate) fn pass<E>(&mut self, each: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         self.ask();
-        let batch = std::mem::take(&mut self.batch);
+        let batch = mem::take(&mut self.batch);
         let mut next = vec![0; self.enrichers.len()];
         let mut result = Ok(());
         for record in batch.iter() {
@@ -216,64 +212,39 @@ impl Enriching {
     /// Gets all sections of the batch: all plugins work at once.
     fn ask(&mut self) {
         for (index, one) in self.enrichers.iter_mut().enumerate() {
-            one.records.clear();
-            one.sections.clear();
-            one.sent = 0;
-            for record in self.batch.iter() {
-                if adding(&self.probes, record).is_some_and(|(_, _, adding)| adding.contains(&index)) {
-                    one.sent += 1;
-                    if one.process.is_some() {
-                        frame::put(&mut one.records, record);
-                    }
-                }
-            }
-            if one.sent > 0
-                && let Some(process) = &mut one.process
-                && let Err(why) = process.send(Kind::Batch, &[&one.records], "enrich", BATCH)
-            {
-                one.quarantine(&why, &mut self.said);
-            }
+            let adds =
+                |record: &&[u8]| at(&self.probes, record).is_some_and(|(_, adds)| adds.by.contains(&index));
+            one.send(self.batch.iter().filter(adds), &mut self.said);
         }
-        for one in &mut self.enrichers {
-            if one.sent > 0
-                && let Err(why) = one.receive()
-            {
-                one.quarantine(&why, &mut self.said);
-            }
-            // Those behind the one with which it failed, and all afterwards.
-            one.without += (one.sent - one.sections.len().min(one.sent)) as u64;
-        }
+        self.enrichers.iter_mut().for_each(|one| one.receive(&mut self.said));
     }
 
     /// Writes a record with its sections to `out`; `next` counts the sections of each plugin that are used up. `false` where
     /// nothing is added to it.
     fn widen(&mut self, record: &[u8], next: &mut [usize]) -> bool {
-        let Some((layout, widen, adding)) = adding(&self.probes, record) else { return false };
+        let Some((layout, adds)) = at(&self.probes, record) else { return false };
         let Ok(narrow) = Record::parse(record, layout) else { return false };
-        let mut sections: Vec<Option<&[u8]>> = Vec::with_capacity(adding.len());
-        for index in adding {
-            let one = &self.enrichers[*index];
-            let section = one.sections.get(next[*index]).cloned().flatten();
+        let mut sections: Vec<Option<&[u8]>> = Vec::with_capacity(adds.by.len());
+        for index in &adds.by {
+            sections.push(self.enrichers[*index].section(next[*index]));
             next[*index] += 1;
-            sections.push(section.and_then(|at| one.answer.get(at)));
         }
-        match widen.record(&narrow, &sections, &mut self.out) {
-            Ok(()) => true,
-            Err(error) => {
-                // Of these plugins, one has answered what cannot be: its library declares otherwise.
-                let wrong = adding.iter().copied().filter(|index| self.enrichers[*index].process.is_some());
-                for index in wrong.collect::<Vec<_>>() {
-                    let why = Quarantine::Nonsense(error.to_string());
-                    let one = &mut self.enrichers[index];
-                    one.sections.clear();
-                    one.quarantine(&why, &mut self.said);
-                }
-                let none = vec![None; sections_of(&self.probes, record)];
-                let Some((layout, widen, _)) = self::adding(&self.probes, record) else { return false };
-                let Ok(narrow) = Record::parse(record, layout) else { return false };
-                widen.record(&narrow, &none, &mut self.out).is_ok()
+        let Err(error) = adds.widen.record(&narrow, &sections, &mut self.out) else { return true };
+        let mut wrong = Vec::new();
+        // What was answered is no such section. Whose it is, trying each alone tells.
+        for (place, index) in adds.by.iter().enumerate() {
+            let alone = (0..sections.len()).map(|i| sections[i].filter(|_| i == place));
+            let alone: Vec<_> = alone.collect();
+            if adds.widen.record(&narrow, &alone, &mut self.out).is_err() {
+                wrong.push(*index);
             }
         }
+        let none = vec![None; sections.len()];
+        let written = adds.widen.record(&narrow, &none, &mut self.out).is_ok();
+        for index in wrong {
+            self.enrichers[index].distrust(&Quarantine::Nonsense(error.to_string()), &mut self.said);
+        }
+        written
     }
 
     /// Tells plugins the time, if it is time to.
@@ -282,25 +253,14 @@ impl Enriching {
             return;
         }
         self.ticked = Instant::now();
-        let now = clock_gettime(ClockId::Monotonic);
-        let now = (now.tv_sec * 1_000_000_000 + now.tv_nsec).to_le_bytes();
-        for one in &mut self.enrichers {
-            if let Some(process) = &mut one.process {
-                let ticked = process.send(Kind::Tick, &[&now], "tick", BATCH);
-                if let Err(why) = ticked.and_then(|()| process.done("tick", BATCH)) {
-                    one.quarantine(&why, &mut self.said);
-                }
-            }
-        }
+        let now = monotonic();
+        self.enrichers.iter_mut().for_each(|one| one.tick(now, &mut self.said));
     }
 
     /// What the user is to be told since this was asked last.
     pub(crate) fn said(&mut self) -> Vec<String> {
-        for one in &mut self.enrichers {
-            let lines = one.process.as_mut().map(Process::said).unwrap_or_default();
-            self.said.extend(lines.into_iter().map(|line| format!("plugin {}: {line}", one.name)));
-        }
-        std::mem::take(&mut self.said)
+        self.enrichers.iter_mut().for_each(|one| one.said(&mut self.said));
+        mem::take(&mut self.said)
     }
 
     /// What outputs are to be told since this was asked last; not too often, unless it is the last time.
@@ -309,74 +269,26 @@ impl Enriching {
             return Vec::new();
         }
         self.told = Instant::now();
-        let now = clock_gettime(ClockId::Monotonic);
-        let time = (now.tv_sec * 1_000_000_000 + now.tv_nsec).unsigned_abs();
-        let told = self.enrichers.iter_mut().filter(|one| one.without > 0).map(|one| Shortfall {
-            collector: one.name.clone(),
-            what: format!("events that its library was not asked for section `{}`: it is not used any more", one.schema.section()),
-            count: std::mem::take(&mut one.without),
-            time,
-        });
-        told.collect()
+        self.enrichers.iter_mut().filter_map(|one| one.shortfall(monotonic())).collect()
     }
 
     /// Ends them.
     pub(crate) fn stop(&mut self) {
-        for one in &mut self.enrichers {
-            let Some(process) = &mut one.process else { continue };
-            let stopped = process.send(Kind::Stop, &[], "stop", STOP);
-            if let Err(why) = stopped.and_then(|()| process.done("stop", STOP)) {
-                one.quarantine(&why, &mut self.said);
-            }
-        }
+        self.enrichers.iter_mut().for_each(|one| one.stop(&mut self.said));
     }
+}
+
+/// CLOCK_MONOTONIC, nanoseconds.
+fn monotonic() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    (now.tv_sec * 1_000_000_000 + now.tv_nsec).unsigned_abs()
 }
 
 /// What is added to a record, by its probe.
-fn adding<'a>(
-    probes: &'a [(Arc<Layout>, Option<(Widen, Vec<usize>)>)],
-    record: &[u8],
-) -> Option<(&'a Layout, &'a Widen, &'a [usize])> {
+fn at<'a>(probes: &'a [AtProbe], record: &[u8]) -> Option<(&'a Layout, &'a Adds)> {
     let probe = record.get(header::PROBE..)?.first_chunk().copied().map(u16::from_le_bytes)?;
-    let (layout, adding) = probes.get(usize::from(probe))?;
-    let (widen, adding) = adding.as_ref()?;
-    Some((layout, widen, adding))
-}
-
-fn sections_of(probes: &[(Arc<Layout>, Option<(Widen, Vec<usize>)>)], record: &[u8]) -> usize {
-    adding(probes, record).map_or(0, |(_, _, adding)| adding.len())
-}
-
-impl Enricher {
-    /// Takes the answer to a batch. What was answered before a failure is kept.
-    fn receive(&mut self) -> Result<(), Quarantine> {
-        let Some(process) = &mut self.process else { return Ok(()) };
-        process.expect(Kind::Sections, "enrich", BATCH)?;
-        process.swap_payload(&mut self.answer);
-        let mut rest = &self.answer[..];
-        while !rest.is_empty() {
-            let before = self.answer.len() - rest.len();
-            let piece = frame::take(&mut rest);
-            let piece = piece.ok_or_else(|| Quarantine::Nonsense("its sections are cut".to_owned()))?;
-            self.sections.push(piece.map(|piece| before + 4..before + 4 + piece.len()));
-        }
-        match self.sections.len() {
-            all if all == self.sent => Ok(()),
-            // Why there are no more comes behind them.
-            fewer if fewer < self.sent => process.done("enrich", BATCH),
-            more => Err(Quarantine::Nonsense(format!("{more} sections for {} records", self.sent))),
-        }
-    }
-
-    fn quarantine(&mut self, why: &Quarantine, said: &mut Vec<String>) {
-        let Some(mut process) = self.process.take() else { return };
-        said.extend(process.said().into_iter().map(|line| format!("plugin {}: {line}", self.name)));
-        said.push(format!(
-            "plugin {} is not used any more: {why}; events go on without its section `{}`",
-            self.name,
-            self.schema.section()
-        ));
-    }
+    let probe = probes.get(usize::from(probe))?;
+    Some((&probe.layout, probe.adds.as_ref()?))
 }
 
 /// A session as a trace begins with it.

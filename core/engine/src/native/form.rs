@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tracer_event::{Field, Kind};
-use tracer_plugin_host::{DeclaredField, DeclaredSection, Description};
+use tracer_plugin_host::{DeclaredField, DeclaredSection, Description, Failure};
 
 /// What a plugin is used for; one that is used for both is in two processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,41 @@ pub(super) enum Role {
     Enrich,
     /// It takes events.
     Sink,
+}
+
+/// What a plugin did, by which it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It returned an error, or what means nothing.
+    Error = 1,
+    /// It panicked.
+    Panic,
+    /// It wrote beyond its room.
+    Overrun,
+    /// It said that something is larger than its room, or elsewhere.
+    Sizes,
+    /// It asked the host when it must not.
+    WrongTime,
+}
+
+impl Fault {
+    /// What its number says.
+    pub(super) fn of(number: u8) -> Option<Fault> {
+        let all = [Fault::Error, Fault::Panic, Fault::Overrun, Fault::Sizes, Fault::WrongTime];
+        all.into_iter().find(|fault| *fault as u8 == number)
+    }
+}
+
+impl From<&Failure> for Fault {
+    fn from(failure: &Failure) -> Fault {
+        match failure {
+            Failure::Panicked { .. } => Fault::Panic,
+            Failure::Overrun { .. } => Fault::Overrun,
+            Failure::Sizes { .. } | Failure::Text { .. } => Fault::Sizes,
+            Failure::WrongTime { .. } => Fault::WrongTime,
+            Failure::Returned { .. } | Failure::NoStatus { .. } | Failure::Over { .. } => Fault::Error,
+        }
+    }
 }
 
 /// Begins.
@@ -104,7 +139,7 @@ impl SectionForm {
     /// # Errors
     /// A field that cannot be.
     pub(super) fn fields(&self) -> Result<Vec<Field>, String> {
-        self.fields.iter().map(|field| field.field()).collect()
+        self.fields.iter().map(FieldForm::field).collect()
     }
 }
 
@@ -142,7 +177,9 @@ pub(super) fn declared(schema: &tracer_event::Schema) -> DeclaredSection {
         let (kind, names) = match &field.kind {
             Kind::Uint(_) => (c::KIND_UINT, Vec::new()),
             Kind::Int(_) => (c::KIND_INT, Vec::new()),
-            Kind::Enum { signed, names, .. } => (if *signed { c::KIND_INT } else { c::KIND_UINT }, names.clone()),
+            Kind::Enum { signed, names, .. } => {
+                (if *signed { c::KIND_INT } else { c::KIND_UINT }, names.clone())
+            }
             Kind::Str(_) => (c::KIND_STRING, Vec::new()),
             Kind::Bytes(_) | Kind::Tail => (c::KIND_BYTES, Vec::new()),
             Kind::Text => (c::KIND_TEXT, Vec::new()),

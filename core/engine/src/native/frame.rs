@@ -77,7 +77,8 @@ impl Channel {
     pub(super) fn send(&mut self, kind: Kind, parts: &[&[u8]], deadline: Option<Instant>) -> io::Result<()> {
         let len: usize = parts.iter().map(|part| part.len()).sum();
         let len = u32::try_from(len).ok().filter(|len| *len as usize <= MOST);
-        let len = len.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the message is too long"))?;
+        let len =
+            len.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the message is too long"))?;
         let mut front = len.to_le_bytes().to_vec();
         front.push(kind as u8);
         // One write for what is small.
@@ -118,7 +119,8 @@ impl Channel {
         let [a, b, c, d, kind] = front;
         let len = u32::from_le_bytes([a, b, c, d]) as usize;
         let kind = KINDS.into_iter().find(|known| *known as u8 == kind).filter(|_| len <= MOST);
-        let kind = kind.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "what it says makes no sense"))?;
+        let kind =
+            kind.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "what it says makes no sense"))?;
         payload.clear();
         payload.resize(len, 0);
         Ok(self.read(payload, deadline)?.then_some(kind))

@@ -6,6 +6,7 @@
 //! ([`mod@enrich`]); a sink gets the events in the format of traces ([`mod@sink`]).
 
 pub(crate) mod enrich;
+mod enricher;
 mod form;
 mod frame;
 mod process;
@@ -13,7 +14,7 @@ mod serve;
 mod services;
 mod sink;
 
-pub use form::{OptionValue, Options};
+pub use form::{Fault, OptionValue, Options};
 pub use process::{Quarantine, WORD};
 pub use serve::serve;
 pub use sink::{NativeSink, Shown};
@@ -32,7 +33,9 @@ pub fn options(
         let name = option_name(&manifest.name, option);
         let value = match (&option.number, &option.text) {
             (Some(bounds), _) => OptionValue::Number(number(&name).unwrap_or(u64::from(bounds.default))),
-            (None, Some(default)) => OptionValue::Text(text(&name).unwrap_or_else(|| default.default.clone())),
+            (None, Some(default)) => {
+                OptionValue::Text(text(&name).unwrap_or_else(|| default.default.clone()))
+            }
             (None, None) => return None,
         };
         Some((option.name.clone(), value))

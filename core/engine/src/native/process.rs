@@ -15,7 +15,7 @@ use tracer_compose::Library;
 use tracer_plugin_abi::c;
 
 use super::{
-    form::{Described, Start},
+    form::{Described, Fault, Start},
     frame::{Channel, Kind},
 };
 
@@ -41,8 +41,13 @@ pub enum Quarantine {
     #[error("{0}")]
     Refused(String),
     /// It has said so itself, or done what it must not.
-    #[error("{0}")]
-    Failed(String),
+    #[error("{why}")]
+    Failed {
+        /// What it did.
+        fault: Fault,
+        /// The same in words.
+        why: String,
+    },
     /// It did not return.
     #[error("it did not return from `{what}` within {} s", limit.as_secs())]
     Blocked {
@@ -131,6 +136,12 @@ impl Process {
         std::mem::swap(&mut self.payload, payload);
     }
 
+    fn failed(&self) -> Quarantine {
+        let (fault, why) = self.payload.split_first().unwrap_or((&0, &[]));
+        let fault = Fault::of(*fault).unwrap_or(Fault::Error);
+        Quarantine::Failed { fault, why: String::from_utf8_lossy(why).into_owned() }
+    }
+
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.payload).into_owned()
     }
@@ -152,7 +163,7 @@ impl Process {
         sent.map_err(|error| match error.kind() {
             // Why it does not listen any more, it may have said before.
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => match self.receive(what, limit) {
-                Ok(Kind::Failed) => Quarantine::Failed(self.text()),
+                Ok(Kind::Failed) => self.failed(),
                 Ok(Kind::Refused) => Quarantine::Refused(self.text()),
                 Ok(other) => Quarantine::Nonsense(format!("a frame {other:?}")),
                 Err(why) => why,
@@ -185,7 +196,7 @@ impl Process {
             match self.channel.receive(&mut self.payload, Some(Instant::now() + BATCH)) {
                 Ok(Some(Kind::Log)) => self.said.add(&self.payload),
                 Ok(Some(Kind::Taken)) => self.note_taken(),
-                Ok(Some(Kind::Failed)) => return Err(Quarantine::Failed(self.text())),
+                Ok(Some(Kind::Failed)) => return Err(self.failed()),
                 Ok(Some(other)) => return Err(Quarantine::Nonsense(format!("a frame {other:?}"))),
                 Ok(None) => return Err(self.ended(what)),
                 Err(error) => return Err(Quarantine::Nonsense(error.to_string())),
@@ -203,7 +214,7 @@ impl Process {
     ) -> Result<(), Quarantine> {
         match self.receive(what, limit)? {
             kind if kind == wanted => Ok(()),
-            Kind::Failed => Err(Quarantine::Failed(self.text())),
+            Kind::Failed => Err(self.failed()),
             Kind::Refused => Err(Quarantine::Refused(self.text())),
             other => Err(Quarantine::Nonsense(format!("a frame {other:?}"))),
         }

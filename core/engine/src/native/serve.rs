@@ -6,10 +6,7 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{self, Read},
-    os::{
-        fd::AsFd as _,
-        unix::net::UnixStream,
-    },
+    os::{fd::AsFd as _, unix::net::UnixStream},
     path::Path,
     process::ExitCode,
     rc::Rc,
@@ -19,23 +16,21 @@ use rustix::process::{Pid, Signal};
 use tracer_compose::Entry;
 use tracer_event::{Clock, Event, Loss, Probes, Session};
 use tracer_kernel::{Capability, caps::keep_only, process::ignore_requests_to_end};
-use tracer_plugin_host::{Instance, Library, LossParts};
+use tracer_plugin_host::{Failure, Instance, Library, LossParts};
 use tracer_trace::{
     Sink,
     file::{Show, replay_stream},
 };
 
 use super::{
-    form::{Described, Role, Start},
+    form::{Described, Fault, Role, Start},
     frame::{self, Channel, Kind},
     services::{Shared, clocks, parts},
 };
 
-
 /// What a plugin's process may still do: look into other processes and files, whoever's they are, and see the kernel's addresses. It
 /// can change nothing for which root's rights are needed.
-const CAPABILITIES: [Capability; 3] =
-    [Capability::DacReadSearch, Capability::SysPtrace, Capability::Syslog];
+const CAPABILITIES: [Capability; 3] = [Capability::DacReadSearch, Capability::SysPtrace, Capability::Syslog];
 
 /// Descriptors below this are the standard ones.
 const FIRST: i32 = 10;
@@ -53,7 +48,7 @@ pub fn serve(words: &[OsString], linked: impl FnOnce(&str) -> Option<Entry>) -> 
             [] => Loaded::Linked(linked(&name.to_string_lossy())),
             [number, ..] => Loaded::File(inherited(number)?),
         };
-        run(&channel, library)
+        run(&channel, &library)
     });
     Some(match served {
         Ok(()) => ExitCode::SUCCESS,
@@ -99,14 +94,14 @@ fn inherited(number: &OsString) -> io::Result<File> {
     File::open(Path::new("/proc/self/fd").join(number))
 }
 
-fn run(channel: &Rc<RefCell<Channel>>, library: Loaded) -> io::Result<()> {
+fn run(channel: &Rc<RefCell<Channel>>, library: &Loaded) -> io::Result<()> {
     let mut payload = Vec::new();
     let received = channel.borrow_mut().receive(&mut payload, None)?;
     if received != Some(Kind::Start) {
         return Err(io::Error::other("it was not told to start"));
     }
     let start: Start = serde_json::from_slice(&payload)?;
-    let loaded = match &library {
+    let loaded = match library {
         Loaded::File(file) => Library::open(file),
         Loaded::Linked(Some(entry)) => Library::linked(*entry),
         Loaded::Linked(None) => {
@@ -124,7 +119,8 @@ fn run(channel: &Rc<RefCell<Channel>>, library: Loaded) -> io::Result<()> {
     channel.borrow_mut().send(Kind::Described, &[&described], None)?;
     let role = start.role;
     let shared = Shared::new(Rc::clone(channel), start);
-    let player = Player { channel: Rc::clone(channel), library, shared, instance: None, stack: Vec::new(), taken: 0 };
+    let player =
+        Player { channel: Rc::clone(channel), library, shared, instance: None, stack: Vec::new(), taken: 0 };
     match role {
         Role::Enrich => player.enrich(),
         Role::Sink => play(player),
@@ -143,7 +139,22 @@ struct Player {
 }
 
 /// Why a plugin is called no more.
-type Failed = String;
+struct Failed {
+    fault: Fault,
+    why: String,
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Failed {
+        Failed { fault: Fault::from(&failure), why: failure.to_string() }
+    }
+}
+
+impl Failed {
+    fn error(why: impl Into<String>) -> Failed {
+        Failed { fault: Fault::Error, why: why.into() }
+    }
+}
 
 impl Player {
     fn send(&self, kind: Kind, parts: &[&[u8]]) -> io::Result<()> {
@@ -154,26 +165,28 @@ impl Player {
         self.stop()?;
         let info = self.shared.begin(session);
         let library = self.library.clone();
-        let started = library.start(&mut self.shared.asked(None), &info).map_err(|e| e.to_string())?;
+        let started = library.start(&mut self.shared.asked(None), &info)?;
         self.instance = Some(started);
         Ok(())
     }
 
     fn tick(&mut self) -> Result<(), Failed> {
         let Some(instance) = &mut self.instance else { return Ok(()) };
-        instance.tick(&mut self.shared.asked(None), clocks().monotonic).map_err(|e| e.to_string())
+        Ok(instance.tick(&mut self.shared.asked(None), clocks().monotonic)?)
     }
 
     fn stop(&mut self) -> Result<(), Failed> {
         let Some(instance) = self.instance.take() else { return Ok(()) };
-        instance.stop(&mut self.shared.asked(None)).map_err(|e| e.to_string())
+        Ok(instance.stop(&mut self.shared.asked(None))?)
     }
 
     /// Answers a request: done, or why not.
     fn answer(&self, result: Result<(), Failed>) -> io::Result<bool> {
         match result {
             Ok(()) => self.send(Kind::Done, &[]).map(|()| true),
-            Err(why) => self.send(Kind::Failed, &[why.as_bytes()]).map(|()| false),
+            Err(Failed { fault, why }) => {
+                self.send(Kind::Failed, &[&[fault as u8], why.as_bytes()]).map(|()| false)
+            }
         }
     }
 
@@ -186,7 +199,9 @@ impl Player {
             let received = self.channel.borrow_mut().receive(&mut payload, None)?;
             let goes_on = match received {
                 Some(Kind::Session) => {
-                    let started = session(&payload).map_err(|e| e.to_string()).and_then(|s| self.start(&s));
+                    let started = session(&payload)
+                        .map_err(|e| Failed::error(e.to_string()))
+                        .and_then(|s| self.start(&s));
                     self.answer(started)?
                 }
                 Some(Kind::Batch) => {
@@ -229,10 +244,10 @@ impl Player {
                 frame::put_none(out);
                 continue;
             };
-            let Some(instance) = &mut self.instance else { return Err("it was not started".to_owned()) };
+            let Some(instance) = &mut self.instance else { return Err(Failed::error("it was not started")) };
             let parts = parts(&event, &mut self.stack);
             let there = instance.enrich(&mut self.shared.asked(Some(&event)), &parts, &mut section);
-            match there.map_err(|error| error.to_string())? {
+            match there? {
                 true => frame::put(out, &section),
                 false => frame::put_none(out),
             }
@@ -288,7 +303,7 @@ fn play(player: Player) -> io::Result<()> {
     let result = match (playing.failed.take(), played) {
         (Some(why), _) => Err(why),
         // Where nothing came, there is nothing to read.
-        (None, Err(error)) if playing.player.taken > 0 => Err(error.to_string()),
+        (None, Err(error)) if playing.player.taken > 0 => Err(Failed::error(error.to_string())),
         (None, _) => stopped,
     };
     let taken = playing.player.taken.to_le_bytes();
@@ -362,7 +377,7 @@ impl Sink for ToPlugin {
         let Player { shared, instance, stack, taken, .. } = &mut playing.player;
         let Some(instance) = instance else { return Ok(()) };
         let parts = parts(event, stack);
-        let result = instance.event(&mut shared.asked(Some(event)), &parts).map_err(|e| e.to_string());
+        let result = instance.event(&mut shared.asked(Some(event)), &parts).map_err(Failed::from);
         *taken += u64::from(result.is_ok());
         playing.check(result)
     }
@@ -373,7 +388,7 @@ impl Sink for ToPlugin {
         let Some(instance) = instance else { return Ok(()) };
         let probe = number(&shared.session().probes, loss);
         let parts = LossParts { probe, cpu: loss.cpu, events: loss.events, before: loss.before.unwrap_or(0) };
-        let result = instance.loss(&mut shared.asked(None), &parts).map_err(|e| e.to_string());
+        let result = instance.loss(&mut shared.asked(None), &parts).map_err(Failed::from);
         playing.check(result)
     }
 
@@ -381,7 +396,7 @@ impl Sink for ToPlugin {
         let playing = &mut *self.0.borrow_mut();
         let Player { shared, instance, .. } = &mut playing.player;
         let Some(instance) = instance else { return Ok(()) };
-        let result = instance.flush(&mut shared.asked(None)).map_err(|e| e.to_string());
+        let result = instance.flush(&mut shared.asked(None)).map_err(Failed::from);
         playing.check(result)?;
         let taken = playing.player.taken.to_le_bytes();
         playing.player.send(Kind::Taken, &[&taken])

@@ -1,7 +1,5 @@
 //! Collectors that have a native half and nothing else, in plans of this kernel: they read nothing, and nobody complains of that.
 
-#![expect(clippy::unwrap_used, reason = "what cannot be set up cannot be tested")]
-
 use std::{fs::File, sync::Arc};
 
 use tracer_compose::Library;
