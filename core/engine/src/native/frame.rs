@@ -38,9 +38,11 @@ pub(super) enum Kind {
     Log,
     /// So many events were taken so far.
     Taken,
+    /// The plugin has started; wanted behind each session in a trace.
+    Started,
 }
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 14] = [
     Kind::Start,
     Kind::Session,
     Kind::Batch,
@@ -54,6 +56,7 @@ const KINDS: [Kind; 13] = [
     Kind::Failed,
     Kind::Log,
     Kind::Taken,
+    Kind::Started,
 ];
 
 /// Bytes of a frame at most: a block of a trace, which is the largest that is ever sent, is smaller by far.

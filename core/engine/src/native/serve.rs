@@ -369,7 +369,8 @@ impl Sink for ToPlugin {
     fn begin(&mut self, session: &Session) -> io::Result<()> {
         let mut playing = self.0.borrow_mut();
         let started = playing.player.start(session);
-        playing.check(started)
+        playing.check(started)?;
+        playing.player.send(Kind::Started, &[])
     }
 
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {

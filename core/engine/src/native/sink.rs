@@ -18,7 +18,7 @@ use tracer_trace::{Sink, file::TraceSink};
 use super::{
     form::{Options, Role, Start},
     frame::Kind,
-    process::{Process, Quarantine},
+    process::{Process, Quarantine, START},
 };
 
 /// How long events may stay here before the plugin gets them.
@@ -41,8 +41,8 @@ pub struct Shown {
     pub link_header: bool,
 }
 
-/// A plugin that takes events. It never fails: one that cannot go on is quarantined, which the user is told; [`NativeSink::missed`] counts
-/// what it did not get.
+/// A plugin that takes events. One that cannot start is an error of [`Sink::begin`]; otherwise this never fails: a plugin that cannot go
+/// on is quarantined, which the user is told, and [`NativeSink::missed`] counts what it did not get.
 pub struct NativeSink {
     name: String,
     process: Option<Process>,
@@ -171,8 +171,24 @@ impl NativeSink {
 
 impl Sink for NativeSink {
     fn begin(&mut self, session: &Session) -> io::Result<()> {
+        let is_first = self.given == 0;
         self.with("start", |trace| trace.begin(session));
-        Ok(())
+        let Some(process) = &mut self.process else { return Ok(()) };
+        match process.expect(Kind::Started, "start", START) {
+            Ok(()) => {
+                self.moved = Instant::now();
+                Ok(())
+            }
+            Err(why) if is_first => {
+                self.tell_said();
+                self.process = None;
+                Err(io::Error::other(format!("sink {} cannot be used: {why}", self.name)))
+            }
+            Err(why) => {
+                self.quarantine(&why);
+                Ok(())
+            }
+        }
     }
 
     fn clock(&mut self, sample: ClockSample) -> io::Result<()> {
