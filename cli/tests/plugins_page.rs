@@ -167,3 +167,32 @@ fn lists_are_complete() {
         );
     }
 }
+
+/// All that crosses into a library is told of: what tracer calls, what may be asked, and what comes back.
+#[test]
+fn the_interface_of_libraries_is_complete() {
+    let page = page();
+    let page = page.split("## Native halves").nth(1).expect("it has the section");
+    let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/abi/include/tracer/plugin.h");
+    let header = fs::read_to_string(header).expect("it is there");
+    let functions = header.lines().filter_map(|line| line.split_once("(*")?.1.split_once(')'));
+    let functions: Vec<&str> =
+        functions.map(|(name, _)| name).filter(|name| *name != "TRACER_EXPORT").collect();
+    assert!(functions.len() >= 18, "{functions:?}");
+    let statuses = header.split("struct tracer_text {").next().expect("it begins with numbers");
+    let statuses = statuses.lines().filter_map(|line| line.strip_prefix("#define TRACER_")?.split_once(' '));
+    let statuses: Vec<&str> = statuses
+        .map(|(name, _)| name)
+        .filter(|name| {
+            ["OK", "ABSENT", "FAILED", "PANICKED", "WRONG", "BAD"].iter().any(|word| name.starts_with(word))
+        })
+        .collect();
+    assert_eq!(statuses.len(), 6, "{statuses:?}");
+    for name in functions
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .chain(statuses.iter().map(|s| format!("`TRACER_{s}`")))
+    {
+        assert!(page.contains(&name), "{name} is missing");
+    }
+}
