@@ -247,8 +247,8 @@ fn a_panic_is_told_with_its_place_and_is_the_last_word() {
     let mut out = b"left over".to_vec();
     let failure = instance.enrich(&mut engine, &event(STACK, b""), &mut out).unwrap_err();
     let Failure::Panicked { function: "enrich", why: Some(why) } = &failure else { panic!("{failure:?}") };
-    assert!(why.contains(", at ") && why.contains("linked.rs:"), "{why}");
-    assert!(why.ends_with("a length that is Some(Int(-1))"), "{why}");
+    assert!(why.contains("linked.rs:"), "{why}");
+    assert!(why.starts_with("a length that is Some(Int(-1)), at "), "{why}");
     assert!(failure.to_string().starts_with("`enrich` panicked: "), "{failure}");
     assert!(out.is_empty());
     let again = instance.enrich(&mut engine, &event(STACK, b""), &mut out);
