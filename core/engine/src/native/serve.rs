@@ -35,7 +35,7 @@ const CAPABILITIES: [Capability; 3] = [Capability::DacReadSearch, Capability::Sy
 /// Descriptors below this are the standard ones.
 const FIRST: i32 = 10;
 
-/// Runs a plugin, if these are the words (with the program's name in front) that [`Process`](super::process::Process) starts one
+/// Runs a plugin, if these are the words (with the program's name in front) that tracer starts one
 /// with; `linked` finds a library that is linked into this binary.
 pub fn serve(words: &[OsString], linked: impl FnOnce(&str) -> Option<Entry>) -> Option<ExitCode> {
     let [_, word, name, parent, file @ ..] = words else { return None };
