@@ -4,6 +4,7 @@
  * Without a mode it behaves: it adds a section to events and is a sink. (A mode leaves functions unused, so -Wno-unused.)
  *
  * AT says in which function it happens, for those marked (AT): START, ENRICH (also if it is not said), EVENT, LOSS, TICK, FLUSH, STOP.
+ * AFTER says how often it goes well before. With ALWAYS, events whose packets are not followed get a section too.
  *
  * It ends or stops its process:
  *	CONSTRUCTOR_ABORTS	before anything of it was called
@@ -66,6 +67,16 @@ enum function { START = 1, ENRICH, EVENT, LOSS, TICK, FLUSH, STOP };
 
 #ifndef AT
 #define AT ENRICH
+#endif
+
+#ifndef AFTER
+#define AFTER 0
+#endif
+
+#ifdef ALWAYS
+#define HAS_SECTION(event) 1
+#else
+#define HAS_SECTION(event) ((event)->packet_id != 0)
 #endif
 
 static const struct tracer_host *host;
@@ -205,8 +216,10 @@ static int32_t asks_wrongly(const struct tracer_event *event)
 /* Does what the mode says, wherever that is. Returns the status of the function. */
 static int32_t act(enum function at, const struct tracer_event *event)
 {
+	static uint64_t times;
+
 	(void)event;
-	if (at != AT)
+	if (at != AT || times++ < AFTER)
 		return TRACER_OK;
 #if defined(MODE_CRASH)
 	*(volatile int *)NULL = 1;
@@ -338,7 +351,7 @@ static int32_t enrich(void *state, const struct tracer_event *event, struct trac
 		status = ask_about(last);
 #endif
 	last = event;
-	if (event->packet_id == 0)
+	if (!HAS_SECTION(event))
 		return TRACER_ABSENT;
 	for (size_t i = 0; i < all; i++)
 		if (room->section[i] != 0)

@@ -1,20 +1,23 @@
 //! Native halves of collectors, and sinks: code of others, in a shared library or linked into this binary, which adds what BPF cannot know
 //! or takes events elsewhere.
 //!
-//! Each runs in a process of its own ([`mod@process`], [`serve`]), for a library can do anything: crash, exit, never return, write where it
+//! Each runs in a process of its own ([`mod@process`], [`mod@cell`], [`serve`]), for a library can do anything: crash, exit, never return, write where it
 //! must not. There, it ends its own process, and costs a deadline at most. Batches of records go over a socket and sections come back
 //! ([`mod@enrich`]); a sink gets the events in the format of traces ([`mod@sink`]).
 
+mod cell;
+mod child;
 pub(crate) mod enrich;
 mod enricher;
 mod form;
 mod frame;
 mod process;
+mod said;
 mod serve;
 mod services;
 mod sink;
 
-pub use form::{Fault, OptionValue, Options};
+pub use form::{Fault, OptionValue, Options, Refusal};
 pub use process::{Quarantine, WORD};
 pub use serve::serve;
 pub use sink::{NativeSink, Shown};
