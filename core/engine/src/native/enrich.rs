@@ -44,12 +44,17 @@ impl Loaded {
         utc: bool,
         link_header: bool,
     ) -> Result<Self, Quarantine> {
+        let start = Start { role: Role::Enrich, options, live: true, utc, link_header, printed: None };
+        Self::start(fragment, &start)
+    }
+
+    /// The same, as this says.
+    pub(super) fn start(fragment: &Fragment, start: &Start) -> Result<Self, Quarantine> {
         let name = &fragment.manifest.name;
         let Some(half) = &fragment.native else {
             return Err(Quarantine::declares("it has no native half"));
         };
-        let start = Start { role: Role::Enrich, options, live: true, utc, link_header };
-        let process = Process::start(name, &half.library, &start)?;
+        let process = Process::start(name, &half.library, start)?;
         let described = process.described();
         if described.name != *name {
             return Err(Quarantine::declares(format!(
@@ -73,6 +78,11 @@ impl Loaded {
         let schema = fragment.native_schema(declared.size, declared.texts, fields);
         let schema = schema.map_err(|error| Quarantine::declares(error.to_string()))?;
         Ok(Self { name: name.clone(), with: half.with.clone(), schema: Arc::new(schema), process })
+    }
+
+    /// What it adds.
+    pub(super) fn schema(&self) -> &Arc<Schema> {
+        &self.schema
     }
 
     fn wants(&self, layout: &Layout) -> bool {
@@ -253,12 +263,21 @@ impl Enriching {
 
     /// Tells plugins the time, if it is time to.
     pub(crate) fn tick(&mut self) {
-        if self.ticked.elapsed() < TICK {
-            return;
+        if self.ticked.elapsed() >= TICK {
+            self.tick_now();
         }
+    }
+
+    /// Tells them the time.
+    pub(super) fn tick_now(&mut self) {
         self.ticked = Instant::now();
         let now = monotonic();
         self.enrichers.iter_mut().for_each(|one| one.tick(now, &mut self.said));
+    }
+
+    /// Why one of them is quarantined, or how it ended otherwise than in order.
+    pub(super) fn why(&self) -> Option<&Quarantine> {
+        self.enrichers.iter().find_map(Enricher::why)
     }
 
     /// What the user is to be told since this was asked last.

@@ -26,6 +26,8 @@ pub(super) struct Enricher {
     sections: Vec<Option<Range<usize>>>,
     /// Events that it was not asked about, since outputs were told.
     without: u64,
+    /// Why it is quarantined, or how its process ended otherwise than in order.
+    why: Option<Quarantine>,
 }
 
 impl Enricher {
@@ -39,6 +41,7 @@ impl Enricher {
             answer: Vec::new(),
             sections: Vec::new(),
             without: 0,
+            why: None,
         }
     }
 
@@ -95,9 +98,7 @@ impl Enricher {
             all if all == self.wanted => Ok(()),
             // Why there are no more comes behind them.
             fewer if fewer < self.wanted => match process.done("enrich", BATCH) {
-                Ok(()) => {
-                    Err(Quarantine::Nonsense(format!("{fewer} sections for {} records", self.wanted)))
-                }
+                Ok(()) => Err(Quarantine::Nonsense(format!("{fewer} sections for {} records", self.wanted))),
                 Err(why) => Err(why),
             },
             more => Err(Quarantine::Nonsense(format!("{more} sections for {} records", self.wanted))),
@@ -134,7 +135,12 @@ impl Enricher {
             return;
         }
         self.tell_rest(said);
-        let _ = self.process.take().map(Process::finish);
+        self.why = self.process.take().and_then(|process| process.finish().err());
+    }
+
+    /// Why it is quarantined, or, once it has stopped, how its process ended otherwise than in order.
+    pub(super) fn why(&self) -> Option<&Quarantine> {
+        self.why.as_ref()
     }
 
     /// The same, for good.
@@ -171,5 +177,6 @@ impl Enricher {
         said.push(format!(
             "plugin {name} is not used any more: {why}; events go on without its section `{section}`"
         ));
+        self.why = Some(why.clone());
     }
 }

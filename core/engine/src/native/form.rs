@@ -1,6 +1,6 @@
 //! What a plugin's process is told when it begins, and what it says of its library.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, os::fd::OwnedFd};
 
 use serde::{Deserialize, Serialize};
 use tracer_event::{Field, Kind};
@@ -136,6 +136,9 @@ pub(super) struct Start {
     /// Whether times are shown by the wall clock.
     pub(super) utc: bool,
     pub(super) link_header: bool,
+    /// Where its process prints to, if not to tracer's standard error.
+    #[serde(skip)]
+    pub(super) printed: Option<OwnedFd>,
 }
 
 /// A plugin's options, by their names.

@@ -149,8 +149,9 @@ impl Channel {
         Channel { owner: Some(getpid()), ..self }
     }
 
-    /// A plugin that forks has two processes that return from its function, and one that tracer speaks to.
-    fn check_owner(&self) {
+    /// Where a plugin forks within a function, two processes return from it, and tracer speaks to one: the other ends here, before it
+    /// answers, or is given anything more.
+    pub(super) fn check_owner(&self) {
         if self.owner.is_some_and(|owner| owner != getpid()) {
             // Without what a process does at its end: what is there to be written belongs to the other one.
             let _ = kill_process(getpid(), Signal::KILL);
@@ -215,8 +216,10 @@ impl Channel {
         let [a, b, c, d, kind] = front;
         let len = u32::from_le_bytes([a, b, c, d]) as usize;
         let kind = KINDS.into_iter().find(|known| *known as u8 == kind).filter(|_| len <= MOST);
-        let kind =
-            kind.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "what it says makes no sense"))?;
+        let kind = kind.ok_or_else(|| {
+            let what = "something is written to its connection to tracer that does not belong there";
+            io::Error::new(io::ErrorKind::InvalidData, what)
+        })?;
         payload.clear();
         while payload.len() < len {
             let start = payload.len();

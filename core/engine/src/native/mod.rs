@@ -9,6 +9,7 @@ mod cell;
 mod child;
 pub(crate) mod enrich;
 mod enricher;
+mod exercise;
 mod form;
 mod frame;
 mod process;
@@ -17,6 +18,7 @@ mod serve;
 mod services;
 mod sink;
 
+pub use exercise::{NATIVE_CHECKS, Outcome, exercise};
 pub use form::{Fault, OptionValue, Options, Refusal};
 pub use process::{Quarantine, WORD};
 pub use serve::serve;

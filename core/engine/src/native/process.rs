@@ -12,6 +12,7 @@ use std::{
 };
 
 use tracer_compose::Library;
+use tracer_event::Escaped;
 
 use super::{
     child::{self, Child},
@@ -66,7 +67,7 @@ pub enum Quarantine {
         how: String,
     },
     /// What it sent makes no sense.
-    #[error("what its process answered makes no sense: {0}")]
+    #[error("what comes from its process makes no sense: {0}")]
     Nonsense(String),
     /// Events cannot be put into words for it.
     #[error("events cannot be written for it: {0}")]
@@ -103,6 +104,16 @@ pub(super) struct Process {
 impl Process {
     /// Starts a process for a plugin, and has it load the library.
     pub(super) fn start(name: &str, library: &Library, start: &Start) -> Result<Process, Quarantine> {
+        Process::start_within(START, name, library, start)
+    }
+
+    /// The same, where loading may take so long.
+    pub(super) fn start_within(
+        limit: Duration,
+        name: &str,
+        library: &Library,
+        start: &Start,
+    ) -> Result<Process, Quarantine> {
         let (mine, its) = UnixStream::pair().map_err(Quarantine::start)?;
         let mut command = Command::new("/proc/self/exe");
         command.arg0("tracer").arg(WORD).arg(name).arg(std::process::id().to_string());
@@ -120,6 +131,9 @@ impl Process {
             }
         };
         command.stdin(Stdio::from(OwnedFd::from(its))).stdout(Stdio::null());
+        if let Some(printed) = &start.printed {
+            command.stderr(Stdio::from(printed.try_clone().map_err(Quarantine::start)?));
+        }
         let child = Child::new(command.spawn().map_err(Quarantine::start)?);
         // Only now is it sure that it holds the other end alone.
         drop(command);
@@ -138,8 +152,8 @@ impl Process {
             payload: Vec::new(),
         };
         let form = serde_json::to_vec(start).map_err(Quarantine::start)?;
-        process.send(Kind::Start, &[&form], "load", START)?;
-        process.expect(Kind::Described, "load", START)?;
+        process.send(Kind::Start, &[&form], "load", limit)?;
+        process.expect(Kind::Described, "load", limit)?;
         let described = serde_json::from_slice(&process.payload);
         process.described = described.map_err(|error| Quarantine::Nonsense(error.to_string()))?;
         Ok(process)
@@ -157,7 +171,7 @@ impl Process {
     /// What it means that this came, with what is in the payload, and nothing else was to come.
     fn unexpected(&self, kind: Kind) -> Quarantine {
         let (first, rest) = self.payload.split_first().unwrap_or((&0, &[]));
-        let why = String::from_utf8_lossy(rest).into_owned();
+        let why = harmless(&String::from_utf8_lossy(rest));
         match kind {
             Kind::Failed => Quarantine::Failed { fault: Fault::of(*first).unwrap_or(Fault::Error), why },
             Kind::Refused => {
@@ -309,4 +323,9 @@ impl Process {
             let _ = std::thread::Builder::new().name("tracer-plugin".to_owned()).spawn(|| self.finish());
         }
     }
+}
+
+/// A text of a plugin's as the user may see it. Nearly all are plain, and stay as they are.
+fn harmless(text: &str) -> String {
+    if text.chars().any(char::is_control) { Escaped(text).to_string() } else { text.to_owned() }
 }

@@ -51,8 +51,11 @@ pub fn serve(words: &[OsString], linked: impl FnOnce(&str) -> Option<Entry>) -> 
             None => Err((Refusal::File, "this binary has no such library".to_owned())),
         },
     };
+    let served = run(&channel, load);
+    // The plugin may have closed it, and that cannot be done twice.
+    std::mem::forget(channel);
     // Tracer, if it is there, tells the user.
-    Some(run(&channel, load).map_or(ExitCode::from(LOST), |()| ExitCode::SUCCESS))
+    Some(served.map_or(ExitCode::from(LOST), |()| ExitCode::SUCCESS))
 }
 
 fn run(
@@ -217,6 +220,7 @@ impl Player {
             let Some(instance) = &mut self.instance else { return Err(Failed::error("it was not started")) };
             let parts = parts(&event, &mut self.stack);
             let there = instance.enrich(&mut self.shared.asked(Some(&event)), &parts, &mut section);
+            self.channel.borrow().check_owner();
             match there? {
                 true => frame::put(out, &section),
                 false => frame::put_none(out),
@@ -350,10 +354,11 @@ impl Sink for ToPlugin {
 
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         let playing = &mut *self.0.borrow_mut();
-        let Player { shared, instance, stack, taken, .. } = &mut playing.player;
+        let Player { channel, shared, instance, stack, taken, .. } = &mut playing.player;
         let Some(instance) = instance else { return Ok(()) };
         let parts = parts(event, stack);
         let result = instance.event(&mut shared.asked(Some(event)), &parts).map_err(Failed::from);
+        channel.borrow().check_owner();
         *taken += u64::from(result.is_ok());
         playing.check(result)?;
         if playing.player.told.elapsed() < TOLD { Ok(()) } else { playing.player.tell_taken() }
@@ -366,6 +371,7 @@ impl Sink for ToPlugin {
         let probe = number(&shared.session().probes, loss);
         let parts = LossParts { probe, cpu: loss.cpu, events: loss.events, before: loss.before.unwrap_or(0) };
         let result = instance.loss(&mut shared.asked(None), &parts).map_err(Failed::from);
+        playing.player.channel.borrow().check_owner();
         playing.check(result)
     }
 

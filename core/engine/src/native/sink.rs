@@ -91,13 +91,22 @@ impl NativeSink {
         shown: Shown,
         tell: Box<dyn FnMut(String) + Send>,
     ) -> Result<Self, Quarantine> {
+        let Shown { live, utc, link_header } = shown;
+        let start = Start { role: Role::Sink, options, live, utc, link_header, printed: None };
+        Self::start_as(fragment, &start, tell)
+    }
+
+    /// The same, as this says.
+    pub(super) fn start_as(
+        fragment: &Fragment,
+        start: &Start,
+        tell: Box<dyn FnMut(String) + Send>,
+    ) -> Result<Self, Quarantine> {
         let name = fragment.manifest.name.clone();
         let Some(half) = &fragment.native else {
             return Err(Quarantine::declares("it has no native half"));
         };
-        let Shown { live, utc, link_header } = shown;
-        let start = Start { role: Role::Sink, options, live, utc, link_header };
-        let process = Process::start(&name, &half.library, &start)?;
+        let process = Process::start(&name, &half.library, start)?;
         let described = process.described();
         if described.name != name {
             let its = described.name.escape_debug();
@@ -187,13 +196,27 @@ impl NativeSink {
         } else if self.waits.is_some_and(|since| since.elapsed() > PATIENCE) {
             return Err(Quarantine::Blocked { what: "event", limit: PATIENCE });
         }
-        if self.ticked.elapsed() < TICK {
-            return Ok(());
-        }
+        if self.ticked.elapsed() < TICK { Ok(()) } else { self.tick() }
+    }
+
+    fn tick(&mut self) -> Result<(), Quarantine> {
+        let Some(process) = &mut self.process else { return Ok(()) };
         self.ticked = Instant::now();
         let now = clock_gettime(ClockId::Monotonic);
         let now = (now.tv_sec * 1_000_000_000 + now.tv_nsec).to_le_bytes();
         process.send(Kind::Tick, &[&now], "event", PATIENCE)
+    }
+
+    /// Tells it the time, whether or not it is time to.
+    pub(super) fn tick_now(&mut self) {
+        if let Err(why) = self.tick() {
+            self.quarantine(&why);
+        }
+    }
+
+    /// Why it is quarantined.
+    pub(super) fn why(&self) -> Option<&Quarantine> {
+        self.why.as_ref()
     }
 
     /// Ends the plugin, once it has taken everything. It may take long, but not without taking any.
