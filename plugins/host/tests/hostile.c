@@ -26,12 +26,15 @@
  *	PRINT			to standard output (AT)
  *	CHATTER			10000 messages (AT)
  *	SIGNALS			ignores all signals that can be ignored (AT)
+ *	SIGNAL_PARENT		asks the process that started it to end (AT)
  * It fails:
  *	FAIL			says why (AT)
  *	FAIL_LONG		and says it at length (AT)
  *	FAIL_CONTROL		and says it with an escape sequence of a terminal (AT)
  *	FAIL_SILENT		does not say why (AT)
  *	STATUS_7		returns what means nothing (AT)
+ *	PANICKED		says that it has panicked (AT)
+ *	OPTION			does not start if the option `n` is more than 100
  *	SAYS_ABSENT		returns ABSENT (AT: everywhere but in ENRICH that means nothing)
  * It writes what it should not:
  *	OVERRUN_1, OVERRUN_2K	behind its room, from its end on
@@ -276,6 +279,8 @@ static int32_t act(enum function at, const struct tracer_event *event)
 #elif defined(MODE_SIGNALS)
 	for (int number = 1; number < 32; number++)
 		signal(number, SIG_IGN);
+#elif defined(MODE_SIGNAL_PARENT)
+	kill(getppid(), SIGTERM);
 #elif defined(MODE_FAIL)
 	host->fail(host->context, tracer_text("the disk is full"));
 	return TRACER_FAILED;
@@ -295,6 +300,9 @@ static int32_t act(enum function at, const struct tracer_event *event)
 	return -77;
 #elif defined(MODE_STATUS_7)
 	return 7;
+#elif defined(MODE_PANICKED)
+	host->fail(host->context, tracer_text("index out of bounds"));
+	return TRACER_PANICKED;
 #elif defined(MODE_SAYS_ABSENT)
 	return TRACER_ABSENT;
 #elif defined(MODE_THREAD)
@@ -333,6 +341,14 @@ static int32_t start(const struct tracer_host *h, const struct tracer_session *s
 	*state = malloc(1);
 #ifdef MODE_SIGNAL
 	signal(SIGUSR2, asks_at_signal);
+#endif
+#ifdef MODE_OPTION
+	struct tracer_value n;
+
+	if (host->option(host->context, tracer_text("n"), &n) != TRACER_OK || n.number > 100) {
+		host->fail(host->context, tracer_text("n is too large"));
+		return TRACER_FAILED;
+	}
 #endif
 	return act(START, NULL);
 }

@@ -1,6 +1,6 @@
 //! Sessions and events that were never seen: all that a record can be, and a plugin must bear.
 
-use std::sync::Arc;
+use std::{os::unix::net::UnixDatagram, sync::Arc};
 
 use tracer_compose::Fragment;
 use tracer_event::{Field, Kind, Layout, ProbeInfo, Probes, Schema, Session, Show, Tag, Tail, Trim, header};
@@ -119,11 +119,23 @@ pub(super) enum Of {
 pub(super) struct Records {
     session: Session,
     noise: Noise,
+    /// Numbers of what there is, by which a plugin may find something: a process, a socket, a device.
+    real: Vec<u64>,
+    /// That socket.
+    _socket: Option<UnixDatagram>,
 }
 
 impl Records {
     pub(super) fn of(session: &Session) -> Records {
-        Records { session: session.clone(), noise: Noise(0x9e37_79b9_7f4a_7c15) }
+        let socket = UnixDatagram::unbound().ok();
+        let inode = socket.as_ref().and_then(|socket| rustix::fs::fstat(socket).ok()).map(|stat| stat.st_ino);
+        let real = [Some(u64::from(std::process::id())), inode, Some(1)];
+        Records {
+            session: session.clone(),
+            noise: Noise(0x9e37_79b9_7f4a_7c15),
+            real: real.into_iter().flatten().collect(),
+            _socket: socket,
+        }
     }
 
     /// One of each kind at each probe: those that a bound is met with.
@@ -156,7 +168,10 @@ impl Records {
             present |= 1 << index;
             let (at, size) = (placed.offset as usize, placed.schema.size() as usize);
             match placed.schema.tail() {
-                None => self.fill(&mut bytes[at..at + size], of),
+                None => {
+                    self.fill(&mut bytes[at..at + size], of);
+                    self.real(&mut bytes[at..at + size], &placed.schema, of);
+                }
                 Some(tail) => {
                     let max = tail.max as usize;
                     let used = size + if of == Of::Noise { self.noise.below(max + 1) } else { max };
@@ -165,6 +180,7 @@ impl Records {
                     let start = bytes.len();
                     bytes.resize(start + used, 0);
                     self.fill(&mut bytes[start..], of);
+                    self.real(&mut bytes[start..start + size], &placed.schema, of);
                     bytes.resize(bytes.len().next_multiple_of(8), 0);
                 }
             }
@@ -184,8 +200,28 @@ impl Records {
         put(header::RECORD_SIZE, &u32::try_from(size).unwrap_or(u32::MAX).to_le_bytes());
         put(header::PROBE, &u16::try_from(probe).unwrap_or(u16::MAX).to_le_bytes());
         put(header::SECTIONS, &present.to_le_bytes());
+        // Some are of a process that there is.
+        if of == Of::Noise && size.is_multiple_of(16) {
+            put(header::TGID, &std::process::id().to_le_bytes());
+            put(header::PID, &std::process::id().to_le_bytes());
+        }
         put(header::STACK, &u32::try_from(stack).unwrap_or(u32::MAX).to_le_bytes());
         bytes
+    }
+
+    /// Makes some numbers of a section those of something that there is.
+    fn real(&mut self, section: &mut [u8], schema: &Schema, of: Of) {
+        if of != Of::Noise {
+            return;
+        }
+        for field in schema.fields() {
+            let Kind::Uint(width @ (4 | 8)) = field.kind else { continue };
+            if self.noise.below(3) == 0 {
+                let value = self.real[self.noise.below(self.real.len())].to_le_bytes();
+                let (at, width) = (field.offset as usize, usize::from(width));
+                section[at..at + width].copy_from_slice(&value[..width]);
+            }
+        }
     }
 
     fn fill(&mut self, bytes: &mut [u8], of: Of) {

@@ -44,6 +44,7 @@ const ARCHITECTURE: &str = NATIVE_CHECKS[1];
 const INTERFACE: &str = NATIVE_CHECKS[2];
 const DECLARES: &str = NATIVE_CHECKS[3];
 const STARTS: &str = NATIVE_CHECKS[4];
+const NO_ERROR: &str = NATIVE_CHECKS[6];
 const HOSTILE: &str = NATIVE_CHECKS[13];
 
 /// Events that a native half is given: to add its section to, or, if it is a sink, to take; and with an option at one of its ends.
@@ -106,7 +107,10 @@ impl Checks {
     fn settle(&mut self, ran: Result<String, Ended>, printed: Printed) {
         let but_hostile = NATIVE_CHECKS.iter().filter(|name| **name != HOSTILE);
         match ran {
-            Ok(on) => but_hostile.for_each(|name| self.pass(name, on.clone())),
+            Ok(on) => {
+                self.pass(NO_ERROR, on);
+                but_hostile.for_each(|name| self.pass(name, ""));
+            }
             Err(Ended { why, when }) => {
                 let text = format!("{when}{why}");
                 let rest = match check_of(&why) {
@@ -122,7 +126,9 @@ impl Checks {
                         format!("it ended with {failed}")
                     }
                     None if matches!(why, Quarantine::Failed { .. }) => {
-                        format!("it says that it cannot be used here: {text}")
+                        let why = format!("it says that it cannot be used here: {text}");
+                        self.record(STARTS, Outcome::Skipped(why));
+                        "it does not start here".to_owned()
                     }
                     None => text,
                 };
@@ -150,7 +156,7 @@ fn check_of(why: &Quarantine) -> Option<&'static str> {
             Fault::Declined => return None,
             Fault::Start => STARTS,
             Fault::Panic => "native-no-panic",
-            Fault::Error => "native-no-error",
+            Fault::Error => NO_ERROR,
             Fault::Overrun => "native-stays-in-room",
             Fault::Sizes => "native-sizes",
             Fault::WrongTime => "native-asks-in-time",
@@ -200,15 +206,17 @@ fn run(
     }
     let roles = roles(fragment);
     let defaults = options(fragment, |_| None, |_| None);
+    for role in &roles {
+        Subject::load(*role, fragment, &defaults, printed)?;
+    }
+    for name in [FILE, INTERFACE, DECLARES] {
+        checks.pass(name, "");
+    }
     let mut passed = Vec::new();
     for role in &roles {
         let loaded = Subject::load(*role, fragment, &defaults, printed)?;
-        for name in [FILE, INTERFACE] {
-            checks.pass(name, "");
-        }
         passed.push(loaded.exercise(fragment, true)?);
     }
-    checks.pass(DECLARES, "");
     let ends = ends(fragment);
     for role in &roles {
         for (name, value) in &ends {
