@@ -112,7 +112,8 @@ fn lists_are_complete() {
     }
     let checks = page.split("<!-- checks -->").nth(1).expect("it has the list");
     let trials = tracer_engine::TRIALS.iter();
-    for check in tracer_plugins::suite::CHECKS.iter().map(|(name, _)| name).chain(trials) {
+    let native = tracer_plugins::suite::NATIVE_CHECKS.iter();
+    for check in tracer_plugins::suite::CHECKS.iter().chain(native).map(|(name, _)| name).chain(trials) {
         assert!(checks.contains(check), "{check} is missing");
     }
     let (major, minor) = tracer_compose::ABI;

@@ -1,6 +1,7 @@
 //! The conformance suite: what every collector must pass, those that are built in included. `tracer plugin check` and the tests
 //! run the same. Some checks are about the files, some about what is in them, some about how tracer bears up against what could
-//! be in them, and the last ones ask the running kernel ([`Trials`]).
+//! be in them; then a native half is put to the test in a process of its own ([`Exercises`]), and the last ones ask the running
+//! kernel ([`Trials`]).
 
 mod hostile;
 mod render;
@@ -14,7 +15,8 @@ use crate::{
     trust::{OpenError, Opened, Trust},
 };
 
-/// The checks, in their order, with what each is about. Those of the kernel come behind them.
+/// The checks, in their order, with what each is about. Those of a native half ([`NATIVE_CHECKS`]) come behind them, and then those
+/// of the kernel.
 pub const CHECKS: [(&str, &str); 22] = [
     ("folder-trust", "the folder is root's, or yours, and nobody else may write to it"),
     ("file-trust", "so are all files in it"),
@@ -53,6 +55,39 @@ pub const CHECKS: [(&str, &str); 22] = [
     ("direct-build", "the build with direct loads declares the same as the one with probe reads"),
     ("unique", "no name of it is taken: collector, sections, options, maps"),
     ("hostile-objects", "the object cut or changed anywhere is refused or read, and never ends tracer"),
+];
+
+/// The checks of a native half, in their order, with what each is about.
+pub const NATIVE_CHECKS: [(&str, &str); 14] = [
+    (
+        "library-file",
+        "the library is a whole ELF file that the dynamic loader takes, and has the function `tracer_plugin`",
+    ),
+    ("library-architecture", "it is built for this machine"),
+    ("library-interface", "it was built for this version of the plugin interface"),
+    (
+        "library-declares",
+        "what it says of itself can be, is what collector.toml says, and its section can be shown whatever bytes it holds",
+    ),
+    ("native-starts", "it starts with options at their defaults, and with each number at both its ends"),
+    ("native-no-panic", "it does not panic, whatever is in an event"),
+    (
+        "native-no-error",
+        "it returns no error for an event, whatever is in it, nor for losses, ticks and flushes",
+    ),
+    ("native-stays-in-room", "it writes nowhere but into the room that it is given"),
+    ("native-sizes", "its section and texts take no more than it declares, and are where it says"),
+    (
+        "native-asks-in-time",
+        "it asks only while it is called, by the thread that calls it, about the event that it was given",
+    ),
+    ("native-returns", "it returns in time"),
+    ("native-lives", "its process does not crash, exit, or lose its connection"),
+    ("native-stops", "it stops in time and without an error, and its process ends"),
+    (
+        "hostile-library",
+        "the library cut or changed anywhere is refused, or ends its process, and never tracer",
+    ),
 ];
 
 /// Checks of the object that were passed if it could be read at all.
@@ -118,15 +153,39 @@ pub trait Trials {
     fn run(&self, fragment: &Fragment) -> Result<Vec<Ended>, String>;
 }
 
+/// What runs a native half, in a process of its own.
+pub trait Exercises {
+    /// Puts a collector's native half to [`NATIVE_CHECKS`], if it has one: all of them, in their order.
+    fn run(&self, fragment: &Fragment) -> Vec<Checked>;
+}
+
+/// What more than files is asked.
+#[derive(Clone, Copy, Default)]
+pub struct Askers<'a> {
+    /// The native half.
+    pub native: Option<&'a dyn Exercises>,
+    /// The kernel.
+    pub kernel: Option<&'a dyn Trials>,
+}
+
+impl Askers<'_> {
+    /// The names of all checks.
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        let native = self.native.map_or(&[][..], |_| &NATIVE_CHECKS);
+        let kernel = self.kernel.map_or(&[][..], Trials::names);
+        CHECKS.iter().chain(native).map(|(name, _)| *name).chain(kernel.iter().copied())
+    }
+}
+
 /// Checks the collector in a folder. Names may be those of `catalog`'s collector of the same name: it may be checked itself.
-pub fn check(path: &Path, trust: &Trust, catalog: &Catalog, trials: Option<&dyn Trials>) -> Vec<Checked> {
+pub fn check(path: &Path, trust: &Trust, catalog: &Catalog, askers: Askers<'_>) -> Vec<Checked> {
     let mut suite = Suite { checked: Vec::new() };
     suite.files(path, trust);
     match read(path, trust) {
-        Ok(fragment) => suite.fragment(path, trust, fragment, catalog, trials),
+        Ok(fragment) => suite.fragment(path, trust, fragment, catalog, askers),
         Err(error) => suite.failed(&error),
     }
-    suite.finish(trials)
+    suite.finish(askers)
 }
 
 struct Suite {
@@ -187,7 +246,7 @@ impl Suite {
         trust: &Trust,
         fragment: Fragment,
         catalog: &Catalog,
-        trials: Option<&dyn Trials>,
+        askers: Askers<'_>,
     ) {
         let read = |name: &str| {
             Opened::folder(path, trust).and_then(|opened| opened.read(name, folder::OBJECT_MAX, trust)).ok()
@@ -219,7 +278,10 @@ impl Suite {
                 self.skip(name, NO_OBJECT);
             }
         }
-        let trialled = trials.map(|trials| match fragment.has_object() {
+        if let Some(native) = askers.native {
+            self.checked.extend(native.run(&fragment));
+        }
+        let trialled = askers.kernel.map(|trials| match fragment.has_object() {
             true => trials.run(&fragment),
             false => Err(NO_OBJECT.to_owned()),
         });
@@ -232,7 +294,7 @@ impl Suite {
         match trialled {
             Some(Ok(ended)) => ended.into_iter().for_each(|(name, result)| self.record(name, result)),
             Some(Err(why)) => {
-                let names = trials.map_or(&[][..], Trials::names);
+                let names = askers.kernel.map_or(&[][..], Trials::names);
                 for &name in names {
                     self.skip(name, &why);
                 }
@@ -242,10 +304,8 @@ impl Suite {
     }
 
     /// All checks in their order, those that were not reached included.
-    fn finish(mut self, trials: Option<&dyn Trials>) -> Vec<Checked> {
-        let trials = trials.map_or(&[][..], Trials::names);
-        let names = CHECKS.iter().map(|(name, _)| *name).chain(trials.iter().copied());
-        let each = names.map(|name| {
+    fn finish(mut self, askers: Askers<'_>) -> Vec<Checked> {
+        let each = askers.names().map(|name| {
             let at = self.checked.iter().position(|checked| checked.name == name);
             let why = "the collector could not be read".to_owned();
             at.map_or(Checked { name, verdict: Verdict::Skipped(why) }, |at| self.checked.swap_remove(at))

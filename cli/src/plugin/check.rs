@@ -1,12 +1,16 @@
-//! `tracer plugin check`: the conformance suite, on a folder. As root it asks the running kernel too.
+//! `tracer plugin check`: the conformance suite, on a folder. A native half is run; as root, the running kernel is asked too.
 
 use std::path::PathBuf;
 
 use tracer_compose::Fragment;
-use tracer_engine::{TRIALS, trials};
+use tracer_engine::{
+    TRIALS,
+    native::{Outcome, exercise},
+    trials,
+};
 use tracer_plugins::{
     Trust,
-    suite::{Ended, Trials, Verdict, check},
+    suite::{Askers, Checked, Ended, Exercises, Trials, Verdict, check},
 };
 
 use crate::{
@@ -28,10 +32,26 @@ impl Trials for Kernel {
     }
 }
 
+/// Processes of this tracer.
+struct Processes;
+
+impl Exercises for Processes {
+    fn run(&self, fragment: &Fragment) -> Vec<Checked> {
+        let verdict = |outcome| match outcome {
+            Outcome::Passed(on) => Verdict::Passed(on),
+            Outcome::Failed(why) => Verdict::Failed(why),
+            Outcome::Skipped(why) => Verdict::Skipped(why),
+        };
+        let checked = exercise(fragment).into_iter();
+        checked.map(|(name, outcome)| Checked { name, verdict: verdict(outcome) }).collect()
+    }
+}
+
 pub(crate) fn run(folders: &[PathBuf], known: &Known) -> Exit {
     let mut exit = Exit::Ok;
     for folder in folders {
-        let checked = check(folder, &Trust::named(), &known.catalog, Some(&Kernel));
+        let askers = Askers { native: Some(&Processes), kernel: Some(&Kernel) };
+        let checked = check(folder, &Trust::named(), &known.catalog, askers);
         let (mut text, mut passed, mut failed, mut skipped) = (format!("{}\n", folder.display()), 0, 0, 0);
         for one in &checked {
             match one.verdict {

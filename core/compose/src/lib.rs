@@ -31,6 +31,7 @@ mod manifest;
 mod registry;
 mod schema;
 mod shape;
+mod shown;
 
 pub use alone::{AloneShape, Judged};
 pub use arguments::{ArgType, Argument, Arguments, Origin};
@@ -56,3 +57,4 @@ pub use registry::{Embedded, Entry};
 pub use shape::{
     Attach, BoundReader, CALLS, COUNTERS, Guard, MapRef, ReturnValue, Role, STACK_BYTES, Shape, counter,
 };
+pub use shown::shown;

@@ -4,6 +4,7 @@
  * Without a mode it behaves: it adds a section to events and is a sink. (A mode leaves functions unused, so -Wno-unused.)
  *
  * AT says in which function it happens, for those marked (AT): START, ENRICH (also if it is not said), EVENT, LOSS, TICK, FLUSH, STOP.
+ * AFTER says how often it goes well before. With ALWAYS, events whose packets are not followed get a section too.
  *
  * It ends or stops its process:
  *	CONSTRUCTOR_ABORTS	before anything of it was called
@@ -25,12 +26,15 @@
  *	PRINT			to standard output (AT)
  *	CHATTER			10000 messages (AT)
  *	SIGNALS			ignores all signals that can be ignored (AT)
+ *	SIGNAL_PARENT		asks the process that started it to end (AT)
  * It fails:
  *	FAIL			says why (AT)
  *	FAIL_LONG		and says it at length (AT)
  *	FAIL_CONTROL		and says it with an escape sequence of a terminal (AT)
  *	FAIL_SILENT		does not say why (AT)
  *	STATUS_7		returns what means nothing (AT)
+ *	PANICKED		says that it has panicked (AT)
+ *	OPTION			does not start if the option `n` is more than 100
  *	SAYS_ABSENT		returns ABSENT (AT: everywhere but in ENRICH that means nothing)
  * It writes what it should not:
  *	OVERRUN_1, OVERRUN_2K	behind its room, from its end on
@@ -66,6 +70,16 @@ enum function { START = 1, ENRICH, EVENT, LOSS, TICK, FLUSH, STOP };
 
 #ifndef AT
 #define AT ENRICH
+#endif
+
+#ifndef AFTER
+#define AFTER 0
+#endif
+
+#ifdef ALWAYS
+#define HAS_SECTION(event) 1
+#else
+#define HAS_SECTION(event) ((event)->packet_id != 0)
 #endif
 
 static const struct tracer_host *host;
@@ -205,8 +219,10 @@ static int32_t asks_wrongly(const struct tracer_event *event)
 /* Does what the mode says, wherever that is. Returns the status of the function. */
 static int32_t act(enum function at, const struct tracer_event *event)
 {
+	static uint64_t times;
+
 	(void)event;
-	if (at != AT)
+	if (at != AT || times++ < AFTER)
 		return TRACER_OK;
 #if defined(MODE_CRASH)
 	*(volatile int *)NULL = 1;
@@ -263,6 +279,8 @@ static int32_t act(enum function at, const struct tracer_event *event)
 #elif defined(MODE_SIGNALS)
 	for (int number = 1; number < 32; number++)
 		signal(number, SIG_IGN);
+#elif defined(MODE_SIGNAL_PARENT)
+	kill(getppid(), SIGTERM);
 #elif defined(MODE_FAIL)
 	host->fail(host->context, tracer_text("the disk is full"));
 	return TRACER_FAILED;
@@ -282,6 +300,9 @@ static int32_t act(enum function at, const struct tracer_event *event)
 	return -77;
 #elif defined(MODE_STATUS_7)
 	return 7;
+#elif defined(MODE_PANICKED)
+	host->fail(host->context, tracer_text("index out of bounds"));
+	return TRACER_PANICKED;
 #elif defined(MODE_SAYS_ABSENT)
 	return TRACER_ABSENT;
 #elif defined(MODE_THREAD)
@@ -321,6 +342,14 @@ static int32_t start(const struct tracer_host *h, const struct tracer_session *s
 #ifdef MODE_SIGNAL
 	signal(SIGUSR2, asks_at_signal);
 #endif
+#ifdef MODE_OPTION
+	struct tracer_value n;
+
+	if (host->option(host->context, tracer_text("n"), &n) != TRACER_OK || n.number > 100) {
+		host->fail(host->context, tracer_text("n is too large"));
+		return TRACER_FAILED;
+	}
+#endif
 	return act(START, NULL);
 }
 
@@ -338,7 +367,7 @@ static int32_t enrich(void *state, const struct tracer_event *event, struct trac
 		status = ask_about(last);
 #endif
 	last = event;
-	if (event->packet_id == 0)
+	if (!HAS_SECTION(event))
 		return TRACER_ABSENT;
 	for (size_t i = 0; i < all; i++)
 		if (room->section[i] != 0)

@@ -16,7 +16,7 @@ use tracer_compose::{Catalog, Fragment};
 use tracer_engine::{TRIALS, trials};
 use tracer_plugins::{
     Trust,
-    suite::{Checked, Ended, Trials, Verdict, check},
+    suite::{Askers, Checked, Ended, Trials, Verdict, check},
 };
 
 /// A collector's folder that is gone when the test ends.
@@ -116,12 +116,13 @@ impl Plugin {
 
     /// Puts it to the suite, with the trials of the running kernel.
     pub fn check(&self) -> Vec<Checked> {
-        check(&self.folder, &Trust::usual(), &Catalog::new().unwrap(), Some(&Kernel))
+        let askers = Askers { native: None, kernel: Some(&Kernel) };
+        check(&self.folder, &Trust::usual(), &Catalog::new().unwrap(), askers)
     }
 
     /// Puts it to the checks that need no kernel.
     pub fn check_files(&self) -> Vec<Checked> {
-        check(&self.folder, &Trust::usual(), &Catalog::new().unwrap(), None)
+        check(&self.folder, &Trust::usual(), &Catalog::new().unwrap(), Askers::default())
     }
 }
 

@@ -44,15 +44,20 @@ impl Loaded {
         utc: bool,
         link_header: bool,
     ) -> Result<Self, Quarantine> {
+        let start = Start { role: Role::Enrich, options, live: true, utc, link_header, printed: None };
+        Self::start(fragment, &start)
+    }
+
+    /// The same, as this says.
+    pub(super) fn start(fragment: &Fragment, start: &Start) -> Result<Self, Quarantine> {
         let name = &fragment.manifest.name;
-        let (Some(half), refused) = (&fragment.native, |why: String| Quarantine::Refused(why)) else {
-            return Err(Quarantine::Refused("it has no native half".to_owned()));
+        let Some(half) = &fragment.native else {
+            return Err(Quarantine::declares("it has no native half"));
         };
-        let start = Start { role: Role::Enrich, options, live: true, utc, link_header };
-        let process = Process::start(name, &half.library, &start)?;
+        let process = Process::start(name, &half.library, start)?;
         let described = process.described();
         if described.name != *name {
-            return Err(refused(format!(
+            return Err(Quarantine::declares(format!(
                 "its library is that of `{}`, and collector.toml that of `{name}`",
                 described.name.escape_debug()
             )));
@@ -65,14 +70,19 @@ impl Loaded {
                 .as_ref()
                 .map_or("none".to_owned(), |s| format!("`{}`", s.name.escape_debug()));
             let wanted = half.section.as_deref().unwrap_or_default();
-            return Err(refused(format!(
+            return Err(Quarantine::declares(format!(
                 "collector.toml says that it adds section `{wanted}`, its library {found}"
             )));
         };
-        let fields = declared.fields().map_err(refused)?;
+        let fields = declared.fields().map_err(Quarantine::declares)?;
         let schema = fragment.native_schema(declared.size, declared.texts, fields);
-        let schema = schema.map_err(|error| refused(error.to_string()))?;
+        let schema = schema.map_err(|error| Quarantine::declares(error.to_string()))?;
         Ok(Self { name: name.clone(), with: half.with.clone(), schema: Arc::new(schema), process })
+    }
+
+    /// What it adds.
+    pub(super) fn schema(&self) -> &Arc<Schema> {
+        &self.schema
     }
 
     fn wants(&self, layout: &Layout) -> bool {
@@ -143,7 +153,10 @@ impl Enriching {
             said.extend(process.said().into_iter().map(|line| format!("plugin {}: {line}", one.name)));
             match result {
                 Ok(()) => started.push(one),
-                Err(why) => refuse(&one.name, &why),
+                Err(why) => {
+                    refuse(&one.name, &why);
+                    one.process.leave(&why);
+                }
             }
         }
         let mut probes = Vec::new();
@@ -242,19 +255,29 @@ impl Enriching {
         let none = vec![None; sections.len()];
         let written = adds.widen.record(&narrow, &none, &mut self.out).is_ok();
         for index in wrong {
-            self.enrichers[index].distrust(&Quarantine::Nonsense(error.to_string()), &mut self.said);
+            let why = Quarantine::Nonsense(error.to_string());
+            self.enrichers[index].distrust(next[index] - 1, &why, &mut self.said);
         }
         written
     }
 
     /// Tells plugins the time, if it is time to.
     pub(crate) fn tick(&mut self) {
-        if self.ticked.elapsed() < TICK {
-            return;
+        if self.ticked.elapsed() >= TICK {
+            self.tick_now();
         }
+    }
+
+    /// Tells them the time.
+    pub(super) fn tick_now(&mut self) {
         self.ticked = Instant::now();
         let now = monotonic();
         self.enrichers.iter_mut().for_each(|one| one.tick(now, &mut self.said));
+    }
+
+    /// Why one of them is quarantined, or how it ended otherwise than in order.
+    pub(super) fn why(&self) -> Option<&Quarantine> {
+        self.enrichers.iter().find_map(Enricher::why)
     }
 
     /// What the user is to be told since this was asked last.

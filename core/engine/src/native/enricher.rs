@@ -26,6 +26,8 @@ pub(super) struct Enricher {
     sections: Vec<Option<Range<usize>>>,
     /// Events that it was not asked about, since outputs were told.
     without: u64,
+    /// Why it is quarantined, or how its process ended otherwise than in order.
+    why: Option<Quarantine>,
 }
 
 impl Enricher {
@@ -39,6 +41,7 @@ impl Enricher {
             answer: Vec::new(),
             sections: Vec::new(),
             without: 0,
+            why: None,
         }
     }
 
@@ -94,7 +97,10 @@ impl Enricher {
         match self.sections.len() {
             all if all == self.wanted => Ok(()),
             // Why there are no more comes behind them.
-            fewer if fewer < self.wanted => process.done("enrich", BATCH),
+            fewer if fewer < self.wanted => match process.done("enrich", BATCH) {
+                Ok(()) => Err(Quarantine::Nonsense(format!("{fewer} sections for {} records", self.wanted))),
+                Err(why) => Err(why),
+            },
             more => Err(Quarantine::Nonsense(format!("{more} sections for {} records", self.wanted))),
         }
     }
@@ -104,11 +110,10 @@ impl Enricher {
         self.answer.get(self.sections.get(number)?.clone()?)
     }
 
-    /// Takes nothing any more that it has answered.
-    pub(super) fn distrust(&mut self, why: &Quarantine, said: &mut Vec<String>) {
-        let taken = self.sections.iter().filter(|section| section.is_some()).count();
-        self.without += taken as u64;
-        self.sections.clear();
+    /// Takes nothing any more that it has answered, from the section for the record of this number on.
+    pub(super) fn distrust(&mut self, number: usize, why: &Quarantine, said: &mut Vec<String>) {
+        self.without += self.sections.len().saturating_sub(number) as u64;
+        self.sections.truncate(number);
         self.quarantine(why, said);
     }
 
@@ -121,17 +126,27 @@ impl Enricher {
         }
     }
 
-    /// Ends it.
+    /// Ends it. What its process does once it has stopped is of no concern any more.
     pub(super) fn stop(&mut self, said: &mut Vec<String>) {
         let Some(process) = &mut self.process else { return };
         let stopped = process.send(Kind::Stop, &[], "stop", STOP);
-        match stopped.and_then(|()| process.done("stop", STOP)) {
-            Ok(()) => {
-                self.said(said);
-                self.process = None;
-            }
-            Err(why) => self.quarantine(&why, said),
+        if let Err(why) = stopped.and_then(|()| process.done("stop", STOP)) {
+            self.quarantine(&why, said);
+            return;
         }
+        self.tell_rest(said);
+        self.why = self.process.take().and_then(|process| process.finish().err());
+    }
+
+    /// Why it is quarantined, or, once it has stopped, how its process ended otherwise than in order.
+    pub(super) fn why(&self) -> Option<&Quarantine> {
+        self.why.as_ref()
+    }
+
+    /// The same, for good.
+    fn tell_rest(&mut self, said: &mut Vec<String>) {
+        let lines = self.process.as_mut().map(Process::said_at_last).unwrap_or_default();
+        said.extend(lines.into_iter().map(|line| format!("plugin {}: {line}", self.name)));
     }
 
     /// Adds what it wants the user to be told.
@@ -155,12 +170,13 @@ impl Enricher {
     }
 
     fn quarantine(&mut self, why: &Quarantine, said: &mut Vec<String>) {
-        self.said(said);
-        if self.process.take().is_some() {
-            let (name, section) = (&self.name, self.schema.section());
-            said.push(format!(
-                "plugin {name} is not used any more: {why}; events go on without its section `{section}`"
-            ));
-        }
+        self.tell_rest(said);
+        let Some(process) = self.process.take() else { return };
+        process.leave(why);
+        let (name, section) = (&self.name, self.schema.section());
+        said.push(format!(
+            "plugin {name} is not used any more: {why}; events go on without its section `{section}`"
+        ));
+        self.why = Some(why.clone());
     }
 }

@@ -1,10 +1,10 @@
 //! What a plugin's process is told when it begins, and what it says of its library.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, os::fd::OwnedFd};
 
 use serde::{Deserialize, Serialize};
 use tracer_event::{Field, Kind};
-use tracer_plugin_host::{DeclaredField, DeclaredSection, Description, Failure};
+use tracer_plugin_host::{DeclaredField, DeclaredSection, Description, Failure, LoadError};
 
 /// What a plugin is used for; one that is used for both is in two processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,13 +28,29 @@ pub enum Fault {
     Sizes,
     /// It asked the host when it must not.
     WrongTime,
+    /// It said that it cannot be used, before it was given anything, and why.
+    Declined,
+    /// The same, without a reason.
+    Start,
+    /// It failed to stop.
+    Stop,
 }
 
 impl Fault {
+    const ALL: [Fault; 8] = [
+        Fault::Error,
+        Fault::Panic,
+        Fault::Overrun,
+        Fault::Sizes,
+        Fault::WrongTime,
+        Fault::Declined,
+        Fault::Start,
+        Fault::Stop,
+    ];
+
     /// What its number says.
     pub(super) fn of(number: u8) -> Option<Fault> {
-        let all = [Fault::Error, Fault::Panic, Fault::Overrun, Fault::Sizes, Fault::WrongTime];
-        all.into_iter().find(|fault| *fault as u8 == number)
+        Fault::ALL.into_iter().find(|fault| *fault as u8 == number)
     }
 }
 
@@ -45,7 +61,67 @@ impl From<&Failure> for Fault {
             Failure::Overrun { .. } => Fault::Overrun,
             Failure::Sizes { .. } | Failure::Text { .. } => Fault::Sizes,
             Failure::WrongTime { .. } => Fault::WrongTime,
+            Failure::Returned { function: "start", why: Some(_), .. } => Fault::Declined,
+            Failure::Returned { function: "start", .. } | Failure::NoStatus { function: "start", .. } => {
+                Fault::Start
+            }
+            Failure::Returned { function: "stop", .. } | Failure::NoStatus { function: "stop", .. } => {
+                Fault::Stop
+            }
             Failure::Returned { .. } | Failure::NoStatus { .. } | Failure::Over { .. } => Fault::Error,
+        }
+    }
+}
+
+/// Why a library is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The file is no library that can be loaded.
+    File = 1,
+    /// It is for another machine.
+    Architecture,
+    /// It was built for another version of the interface.
+    Interface,
+    /// What it says of itself cannot be, or is not what collector.toml says.
+    Declaration,
+}
+
+impl Refusal {
+    /// What its number says.
+    pub(super) fn of(number: u8) -> Option<Refusal> {
+        let all = [Refusal::File, Refusal::Architecture, Refusal::Interface, Refusal::Declaration];
+        all.into_iter().find(|refusal| *refusal as u8 == number)
+    }
+}
+
+impl From<&LoadError> for Refusal {
+    fn from(error: &LoadError) -> Refusal {
+        use LoadError as E;
+        match error {
+            E::Read(_)
+            | E::NotElf
+            | E::NoLibrary(_)
+            | E::CutShort { .. }
+            | E::Headers(_)
+            | E::NoEntry
+            | E::Loader(_) => Refusal::File,
+            E::Foreign { .. } => Refusal::Architecture,
+            E::Magic(_) | E::Major { .. } => Refusal::Interface,
+            E::NoDescriptor
+            | E::Size { .. }
+            | E::NoFunctions
+            | E::NoText(_)
+            | E::LongText { .. }
+            | E::TextEncoding { .. }
+            | E::Name { .. }
+            | E::Count { .. }
+            | E::NoArray(_)
+            | E::SectionWithoutEnrich(_)
+            | E::EnrichWithoutSection
+            | E::NothingToDo
+            | E::Twice { .. }
+            | E::TextsWithoutField { .. }
+            | E::Field { .. } => Refusal::Declaration,
         }
     }
 }
@@ -60,6 +136,9 @@ pub(super) struct Start {
     /// Whether times are shown by the wall clock.
     pub(super) utc: bool,
     pub(super) link_header: bool,
+    /// Where its process prints to, if not to tracer's standard error.
+    #[serde(skip)]
+    pub(super) printed: Option<OwnedFd>,
 }
 
 /// A plugin's options, by their names.

@@ -7,7 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    process::{Pid, Signal, getpid, kill_process},
+};
 
 /// What a frame is. The first ones go to the plugin's process, the others come from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,60 +65,150 @@ const KINDS: [Kind; 14] = [
 
 /// Bytes of a frame at most: a block of a trace, which is the largest that is ever sent, is smaller by far.
 const MOST: usize = 64 << 20;
+/// Bytes for which memory is taken before they have come: what the other side says of its lengths costs no more.
+const STEP: usize = 1 << 20;
+/// Smaller frames are one write.
+const SMALL: usize = 4096;
 
-/// One end of the socket.
+/// One end of the socket. It never blocks in the system but in poll(2), with a deadline: whoever else has the socket, and whatever
+/// has been set on it, cannot change that.
 #[derive(Debug)]
 pub(super) struct Channel {
     stream: UnixStream,
+    /// The process that may use it, where others may come to have it: those that a plugin forks.
+    owner: Option<Pid>,
 }
 
-impl Channel {
-    pub(super) fn new(stream: UnixStream) -> Channel {
-        Channel { stream }
-    }
+/// A frame on its way out.
+pub(super) struct Outgoing<'a> {
+    front: Vec<u8>,
+    parts: &'a [&'a [u8]],
+    /// Which of them is next, the front included, and how much of it is out.
+    part: usize,
+    sent: usize,
+}
 
-    /// Sends a frame whose payload is in parts.
+impl<'a> Outgoing<'a> {
+    /// A frame whose payload is in parts.
     ///
     /// # Errors
-    /// The other end is gone, or has not taken it by the deadline (`TimedOut`).
-    pub(super) fn send(&mut self, kind: Kind, parts: &[&[u8]], deadline: Option<Instant>) -> io::Result<()> {
+    /// It is too long.
+    pub(super) fn new(kind: Kind, parts: &'a [&'a [u8]]) -> io::Result<Self> {
         let len: usize = parts.iter().map(|part| part.len()).sum();
         let len = u32::try_from(len).ok().filter(|len| *len as usize <= MOST);
         let len =
             len.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the message is too long"))?;
         let mut front = len.to_le_bytes().to_vec();
         front.push(kind as u8);
-        // One write for what is small.
-        if len < 4096 {
+        let mut parts = parts;
+        if (len as usize) < SMALL {
             parts.iter().for_each(|part| front.extend(*part));
-            return self.write(&front, deadline);
+            parts = &[];
         }
-        self.write(&front, deadline)?;
-        parts.iter().try_for_each(|part| self.write(part, deadline))
+        Ok(Self { front, parts, part: 0, sent: 0 })
     }
 
-    fn write(&mut self, mut bytes: &[u8], deadline: Option<Instant>) -> io::Result<()> {
-        while !bytes.is_empty() {
-            self.stream.set_write_timeout(left(deadline)?)?;
-            match self.stream.write(bytes) {
+    /// What is to be sent next.
+    fn rest(&mut self) -> Option<&[u8]> {
+        while self.sent == self.current()?.len() {
+            (self.part, self.sent) = (self.part + 1, 0);
+        }
+        Some(&self.current()?[self.sent..])
+    }
+
+    fn current(&self) -> Option<&[u8]> {
+        match self.part.checked_sub(1) {
+            None => Some(&self.front),
+            Some(part) => self.parts.get(part).copied(),
+        }
+    }
+}
+
+/// How far a frame has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// All of it is out.
+    All,
+    /// There is no room for more, but something to be received.
+    Incoming,
+}
+
+impl Channel {
+    /// An end of a socket.
+    ///
+    /// # Errors
+    /// fcntl(2)'s.
+    pub(super) fn new(stream: UnixStream) -> io::Result<Channel> {
+        stream.set_nonblocking(true)?;
+        Ok(Channel { stream, owner: None })
+    }
+
+    /// The same, for this process only: one that it forks ends when it gets here.
+    #[must_use]
+    pub(super) fn mine(self) -> Channel {
+        Channel { owner: Some(getpid()), ..self }
+    }
+
+    /// Where a plugin forks within a function, two processes return from it, and tracer speaks to one: the other ends here, before it
+    /// answers, or is given anything more.
+    pub(super) fn check_owner(&self) {
+        if self.owner.is_some_and(|owner| owner != getpid()) {
+            // Without what a process does at its end: what is there to be written belongs to the other one.
+            let _ = kill_process(getpid(), Signal::KILL);
+        }
+    }
+
+    /// Sends a frame whose payload is in parts, whatever comes meanwhile.
+    ///
+    /// # Errors
+    /// The other end is gone, or has not taken it by the deadline (`TimedOut`).
+    pub(super) fn send(&mut self, kind: Kind, parts: &[&[u8]], deadline: Option<Instant>) -> io::Result<()> {
+        self.check_owner();
+        let mut frame = Outgoing::new(kind, parts)?;
+        while self.push(&mut frame, PollFlags::OUT, deadline)? != Sent::All {}
+        Ok(())
+    }
+
+    /// Sends what is left of a frame, until there is something to be received: the other end may wait for that before it takes more.
+    ///
+    /// # Errors
+    /// As [`Channel::send`].
+    pub(super) fn send_some(&mut self, frame: &mut Outgoing<'_>, deadline: Instant) -> io::Result<Sent> {
+        self.push(frame, PollFlags::OUT | PollFlags::IN, Some(deadline))
+    }
+
+    fn push(
+        &mut self,
+        frame: &mut Outgoing<'_>,
+        until: PollFlags,
+        deadline: Option<Instant>,
+    ) -> io::Result<Sent> {
+        while let Some(rest) = frame.rest() {
+            match self.stream.write(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => bytes = &bytes[written..],
-                Err(error) if is_early(&error) => {}
+                Ok(written) => frame.sent += written,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.wait(until, deadline)?.contains(PollFlags::IN) {
+                        return Ok(Sent::Incoming);
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(Sent::All)
     }
 
     /// Receives a frame; `None` if the other end is closed.
     ///
     /// # Errors
-    /// Nothing came by the deadline (`TimedOut`), or what came is no frame.
+    /// It has not come by the deadline (`TimedOut`), or what came is no frame.
     pub(super) fn receive(
         &mut self,
         payload: &mut Vec<u8>,
         deadline: Option<Instant>,
     ) -> io::Result<Option<Kind>> {
+        self.check_owner();
         let mut front = [0; 5];
         if !self.read(&mut front, deadline)? {
             return Ok(None);
@@ -122,11 +216,19 @@ impl Channel {
         let [a, b, c, d, kind] = front;
         let len = u32::from_le_bytes([a, b, c, d]) as usize;
         let kind = KINDS.into_iter().find(|known| *known as u8 == kind).filter(|_| len <= MOST);
-        let kind =
-            kind.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "what it says makes no sense"))?;
+        let kind = kind.ok_or_else(|| {
+            let what = "something is written to its connection to tracer that does not belong there";
+            io::Error::new(io::ErrorKind::InvalidData, what)
+        })?;
         payload.clear();
-        payload.resize(len, 0);
-        Ok(self.read(payload, deadline)?.then_some(kind))
+        while payload.len() < len {
+            let start = payload.len();
+            payload.resize(len.min(start + STEP), 0);
+            if !self.read(&mut payload[start..], deadline)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(kind))
     }
 
     /// Whether a frame, or the end, can be received without waiting.
@@ -135,20 +237,45 @@ impl Channel {
         poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
     }
 
-    /// Fills the bytes; `false` if the other end is closed.
+    /// Another descriptor of this end.
+    ///
+    /// # Errors
+    /// fcntl(2)'s.
+    pub(super) fn another(&self) -> io::Result<UnixStream> {
+        self.stream.try_clone()
+    }
+
+    /// Fills the bytes; `false` if the other end is closed. What has come is taken even if the deadline is over: it may be this process
+    /// that did not run.
     fn read(&mut self, mut bytes: &mut [u8], deadline: Option<Instant>) -> io::Result<bool> {
         while !bytes.is_empty() {
-            self.stream.set_read_timeout(left(deadline)?)?;
             match self.stream.read(bytes) {
                 Ok(0) => return Ok(false),
                 Ok(read) => bytes = &mut bytes[read..],
-                Err(error) if is_early(&error) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait(PollFlags::IN, deadline)?;
+                }
                 // It was closed with something unread.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(false),
                 Err(error) => return Err(error),
             }
         }
         Ok(true)
+    }
+
+    /// Waits for one of these; says which it was. (A descriptor that is gone is an error that the next call has.)
+    fn wait(&self, until: PollFlags, deadline: Option<Instant>) -> io::Result<PollFlags> {
+        loop {
+            let left = left(deadline)?;
+            let left = left.and_then(|left| Timespec::try_from(left).ok());
+            let mut fds = [PollFd::new(&self.stream, until)];
+            match poll(&mut fds, left.as_ref()) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return Ok(fds[0].revents()),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 
@@ -157,11 +284,6 @@ fn left(deadline: Option<Instant>) -> io::Result<Option<Duration>> {
     let Some(deadline) = deadline else { return Ok(None) };
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
-}
-
-/// Whether the system returned before anything was done: [`left`] says whether that was in time.
-fn is_early(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
 }
 
 /// Adds a piece with its length.
@@ -191,11 +313,13 @@ pub(super) fn take<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     fn pair() -> (Channel, Channel) {
         let (a, b) = UnixStream::pair().unwrap();
-        (Channel::new(a), Channel::new(b))
+        (Channel::new(a).unwrap(), Channel::new(b).unwrap())
     }
 
     fn soon() -> Option<Instant> {
@@ -223,6 +347,45 @@ mod tests {
         assert_eq!(b.receive(&mut got, soon()).unwrap_err().kind(), io::ErrorKind::TimedOut);
         let full = vec![0; 8 << 20];
         assert_eq!(a.send(Kind::Trace, &[&full], soon()).unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    /// Both sides may have more to say than a socket holds.
+    #[test]
+    fn who_cannot_send_receives() {
+        let (mut a, mut b) = pair();
+        let much = vec![7; 4 << 20];
+        let other = thread::spawn(move || {
+            b.send(Kind::Log, &[&vec![8; 4 << 20]], None).unwrap();
+            let mut got = Vec::new();
+            (b.receive(&mut got, None).unwrap(), got.len())
+        });
+        let (parts, mut got) = ([&much[..], &much[..]], Vec::new());
+        let mut frame = Outgoing::new(Kind::Trace, &parts).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while a.send_some(&mut frame, deadline).unwrap() == Sent::Incoming {
+            assert_eq!(a.receive(&mut got, Some(deadline)).unwrap(), Some(Kind::Log));
+        }
+        assert_eq!(got, vec![8; 4 << 20]);
+        assert_eq!(other.join().unwrap(), (Some(Kind::Trace), 8 << 20));
+    }
+
+    #[test]
+    fn what_has_come_is_taken_however_late() {
+        let (mut a, mut b) = pair();
+        a.send(Kind::Batch, &[b"late"], None).unwrap();
+        let past = Some(Instant::now());
+        assert_eq!(b.receive(&mut Vec::new(), past).unwrap(), Some(Kind::Batch));
+        assert_eq!(b.receive(&mut Vec::new(), past).unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    /// A length alone is cheap.
+    #[test]
+    fn memory_is_taken_for_what_comes() {
+        let (mut a, mut b) = pair();
+        a.stream.write_all(&[0, 0, 0, 3, Kind::Batch as u8, 1, 2, 3]).unwrap();
+        let mut got = Vec::new();
+        assert_eq!(b.receive(&mut got, soon()).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!(got.capacity() <= 2 * STEP);
     }
 
     #[test]

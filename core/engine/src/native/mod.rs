@@ -5,16 +5,21 @@
 //! must not. There, it ends its own process, and costs a deadline at most. Batches of records go over a socket and sections come back
 //! (`enrich.rs`); a sink gets the events in the format of traces (`sink.rs`).
 
+mod cell;
+mod child;
 pub(crate) mod enrich;
 mod enricher;
+mod exercise;
 mod form;
 mod frame;
 mod process;
+mod said;
 mod serve;
 mod services;
 mod sink;
 
-pub use form::{Fault, OptionValue, Options};
+pub use exercise::{NATIVE_CHECKS, Outcome, exercise};
+pub use form::{Fault, OptionValue, Options, Refusal};
 pub use process::{Quarantine, WORD};
 pub use serve::serve;
 pub use sink::{NativeSink, Shown};

@@ -2,21 +2,23 @@
 //! none; then the process is killed, and the plugin is used no more: it is *quarantined*.
 
 use std::{
-    fmt, io,
+    io,
     os::{
         fd::{AsRawFd as _, OwnedFd},
-        unix::{net::UnixStream, process::CommandExt as _, process::ExitStatusExt as _},
+        unix::{net::UnixStream, process::CommandExt as _},
     },
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use tracer_compose::Library;
-use tracer_plugin_abi::c;
+use tracer_event::Escaped;
 
 use super::{
-    form::{Described, Fault, Start},
-    frame::{Channel, Kind},
+    child::{self, Child},
+    form::{Described, Fault, Refusal, Start},
+    frame::{Channel, Kind, Outgoing, Sent},
+    said::Said,
 };
 
 /// The word that makes tracer a plugin's process.
@@ -26,20 +28,20 @@ pub const WORD: &str = "native-host";
 pub(super) const START: Duration = Duration::from_secs(10);
 /// How long a plugin may take for a batch of events, or for a tick.
 pub(super) const BATCH: Duration = Duration::from_secs(5);
-/// How long it may take to stop.
+/// How long it may take to stop, and its process to end then.
 pub(super) const STOP: Duration = Duration::from_secs(5);
-
-/// Lines that a plugin may tell the user in a second.
-const LINES: u32 = 10;
-/// Characters of such a line.
-const LINE: usize = 400;
 
 /// Why a plugin cannot be used any more, or at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Quarantine {
     /// Its library was not taken.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{why}")]
+    Refused {
+        /// What is wrong with it.
+        refusal: Refusal,
+        /// The same in words.
+        why: String,
+    },
     /// It has said so itself, or done what it must not.
     #[error("{why}")]
     Failed {
@@ -65,11 +67,25 @@ pub enum Quarantine {
         how: String,
     },
     /// What it sent makes no sense.
-    #[error("what its process answered makes no sense: {0}")]
+    #[error("what comes from its process makes no sense: {0}")]
     Nonsense(String),
+    /// Events cannot be put into words for it.
+    #[error("events cannot be written for it: {0}")]
+    Unsent(String),
     /// The process cannot be had.
     #[error("no process can be started for it: {0}")]
     Start(String),
+}
+
+impl Quarantine {
+    /// What the library declares is not what collector.toml says.
+    pub(super) fn declares(why: impl Into<String>) -> Quarantine {
+        Quarantine::Refused { refusal: Refusal::Declaration, why: why.into() }
+    }
+
+    fn start(error: impl Into<io::Error>) -> Quarantine {
+        Quarantine::Start(error.into().to_string())
+    }
 }
 
 /// A plugin in its process.
@@ -88,26 +104,42 @@ pub(super) struct Process {
 impl Process {
     /// Starts a process for a plugin, and has it load the library.
     pub(super) fn start(name: &str, library: &Library, start: &Start) -> Result<Process, Quarantine> {
-        let (mine, its) = UnixStream::pair().map_err(|e| Quarantine::Start(e.to_string()))?;
+        Process::start_within(START, name, library, start)
+    }
+
+    /// The same, where loading may take so long.
+    pub(super) fn start_within(
+        limit: Duration,
+        name: &str,
+        library: &Library,
+        start: &Start,
+    ) -> Result<Process, Quarantine> {
+        let (mine, its) = UnixStream::pair().map_err(Quarantine::start)?;
         let mut command = Command::new("/proc/self/exe");
         command.arg0("tracer").arg(WORD).arg(name).arg(std::process::id().to_string());
         // It is inherited by number; that it lives until the process is there is all that matters.
         let _inherited: Option<OwnedFd> = match library {
             Library::Linked => None,
             Library::File(file) => {
-                tracer_plugin_host::inspect(file).map_err(|error| Quarantine::Refused(error.to_string()))?;
-                let file = rustix::io::dup(file).map_err(|e| Quarantine::Start(e.to_string()))?;
+                tracer_plugin_host::inspect(file).map_err(|error| Quarantine::Refused {
+                    refusal: Refusal::from(&error),
+                    why: error.to_string(),
+                })?;
+                let file = rustix::io::dup(file).map_err(Quarantine::start)?;
                 command.arg(file.as_raw_fd().to_string());
                 Some(file)
             }
         };
         command.stdin(Stdio::from(OwnedFd::from(its))).stdout(Stdio::null());
-        let child = command.spawn().map_err(|e| Quarantine::Start(e.to_string()))?;
+        if let Some(printed) = &start.printed {
+            command.stderr(Stdio::from(printed.try_clone().map_err(Quarantine::start)?));
+        }
+        let child = Child::new(command.spawn().map_err(Quarantine::start)?);
         // Only now is it sure that it holds the other end alone.
         drop(command);
         let mut process = Process {
             child,
-            channel: Channel::new(mine),
+            channel: Channel::new(mine).map_err(Quarantine::start)?,
             described: Described {
                 name: String::new(),
                 release: String::new(),
@@ -119,9 +151,9 @@ impl Process {
             taken: 0,
             payload: Vec::new(),
         };
-        let form = serde_json::to_vec(start).map_err(|e| Quarantine::Start(e.to_string()))?;
-        process.send(Kind::Start, &[&form], "load", START)?;
-        process.expect(Kind::Described, "load", START)?;
+        let form = serde_json::to_vec(start).map_err(Quarantine::start)?;
+        process.send(Kind::Start, &[&form], "load", limit)?;
+        process.expect(Kind::Described, "load", limit)?;
         let described = serde_json::from_slice(&process.payload);
         process.described = described.map_err(|error| Quarantine::Nonsense(error.to_string()))?;
         Ok(process)
@@ -136,14 +168,17 @@ impl Process {
         std::mem::swap(&mut self.payload, payload);
     }
 
-    fn failed(&self) -> Quarantine {
-        let (fault, why) = self.payload.split_first().unwrap_or((&0, &[]));
-        let fault = Fault::of(*fault).unwrap_or(Fault::Error);
-        Quarantine::Failed { fault, why: String::from_utf8_lossy(why).into_owned() }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.payload).into_owned()
+    /// What it means that this came, with what is in the payload, and nothing else was to come.
+    fn unexpected(&self, kind: Kind) -> Quarantine {
+        let (first, rest) = self.payload.split_first().unwrap_or((&0, &[]));
+        let why = harmless(&String::from_utf8_lossy(rest));
+        match kind {
+            Kind::Failed => Quarantine::Failed { fault: Fault::of(*first).unwrap_or(Fault::Error), why },
+            Kind::Refused => {
+                Quarantine::Refused { refusal: Refusal::of(*first).unwrap_or(Refusal::File), why }
+            }
+            other => Quarantine::Nonsense(format!("a frame {other:?}")),
+        }
     }
 
     /// What the plugin wants the user to be told since this was asked last.
@@ -151,7 +186,12 @@ impl Process {
         self.said.take()
     }
 
-    /// Sends something that belongs to what it is asked, `what`.
+    /// The same, where nothing more is to come.
+    pub(super) fn said_at_last(&mut self) -> Vec<String> {
+        self.said.rest()
+    }
+
+    /// Sends something that belongs to what it is asked, `what`. It may take as long as the limit without doing anything.
     pub(super) fn send(
         &mut self,
         kind: Kind,
@@ -159,47 +199,76 @@ impl Process {
         what: &'static str,
         limit: Duration,
     ) -> Result<(), Quarantine> {
-        let sent = self.channel.send(kind, parts, Some(Instant::now() + limit));
-        sent.map_err(|error| match error.kind() {
-            // Why it does not listen any more, it may have said before.
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => match self.receive(what, limit) {
-                Ok(Kind::Failed) => self.failed(),
-                Ok(Kind::Refused) => Quarantine::Refused(self.text()),
-                Ok(other) => Quarantine::Nonsense(format!("a frame {other:?}")),
-                Err(why) => why,
-            },
-            io::ErrorKind::TimedOut => Quarantine::Blocked { what, limit },
-            _ => Quarantine::Nonsense(error.to_string()),
-        })
-    }
-
-    /// Receives the next frame that is not said to the user.
-    pub(super) fn receive(&mut self, what: &'static str, limit: Duration) -> Result<Kind, Quarantine> {
-        let deadline = Instant::now() + limit;
+        let nonsense = |error: io::Error| Quarantine::Nonsense(error.to_string());
+        let mut frame = Outgoing::new(kind, parts).map_err(nonsense)?;
+        let mut deadline = Instant::now() + limit;
         loop {
-            match self.channel.receive(&mut self.payload, Some(deadline)) {
-                Ok(Some(Kind::Log)) => self.said.add(&self.payload),
-                Ok(Some(Kind::Taken)) => self.note_taken(),
-                Ok(Some(kind)) => return Ok(kind),
-                Ok(None) => return Err(self.ended(what)),
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    return Err(Quarantine::Blocked { what, limit });
+            match self.channel.send_some(&mut frame, deadline) {
+                Ok(Sent::All) => return Ok(()),
+                // It may take no more before it has said something itself.
+                Ok(Sent::Incoming) => {
+                    if let Some(kind) = self.next(what, limit, &mut deadline)? {
+                        return Err(self.unexpected(kind));
+                    }
                 }
-                Err(error) => return Err(Quarantine::Nonsense(error.to_string())),
+                Err(error) => {
+                    return Err(match error.kind() {
+                        // Why it does not listen any more, it may have said before.
+                        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+                            match self.receive(what, limit) {
+                                Ok(kind) => self.unexpected(kind),
+                                Err(why) => why,
+                            }
+                        }
+                        io::ErrorKind::TimedOut => Quarantine::Blocked { what, limit },
+                        _ => nonsense(error),
+                    });
+                }
             }
         }
     }
 
+    /// Receives the next frame that is not said to the user. It may take as long as the limit without doing anything.
+    pub(super) fn receive(&mut self, what: &'static str, limit: Duration) -> Result<Kind, Quarantine> {
+        let mut deadline = Instant::now() + limit;
+        loop {
+            if let Some(kind) = self.next(what, limit, &mut deadline)? {
+                return Ok(kind);
+            }
+        }
+    }
+
+    /// Receives a frame; `None` if it was one that comes unasked. The news that events were taken is a sign of life, others are not.
+    fn next(
+        &mut self,
+        what: &'static str,
+        limit: Duration,
+        deadline: &mut Instant,
+    ) -> Result<Option<Kind>, Quarantine> {
+        match self.channel.receive(&mut self.payload, Some(*deadline)) {
+            Ok(Some(Kind::Log)) => self.said.add(&self.payload),
+            Ok(Some(Kind::Taken)) => {
+                if self.note_taken() {
+                    *deadline = Instant::now() + limit;
+                }
+            }
+            Ok(Some(kind)) => return Ok(Some(kind)),
+            Ok(None) => return Err(self.ended(what)),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                return Err(Quarantine::Blocked { what, limit });
+            }
+            Err(error) => return Err(Quarantine::Nonsense(error.to_string())),
+        }
+        // Whoever talks on and on must end too.
+        if Instant::now() > *deadline { Err(Quarantine::Blocked { what, limit }) } else { Ok(None) }
+    }
+
     /// Takes what has come without being asked for.
     pub(super) fn look(&mut self, what: &'static str) -> Result<(), Quarantine> {
+        let mut deadline = Instant::now() + BATCH;
         while self.channel.is_ready() {
-            match self.channel.receive(&mut self.payload, Some(Instant::now() + BATCH)) {
-                Ok(Some(Kind::Log)) => self.said.add(&self.payload),
-                Ok(Some(Kind::Taken)) => self.note_taken(),
-                Ok(Some(Kind::Failed)) => return Err(self.failed()),
-                Ok(Some(other)) => return Err(Quarantine::Nonsense(format!("a frame {other:?}"))),
-                Ok(None) => return Err(self.ended(what)),
-                Err(error) => return Err(Quarantine::Nonsense(error.to_string())),
+            if let Some(kind) = self.next(what, BATCH, &mut deadline)? {
+                return Err(self.unexpected(kind));
             }
         }
         Ok(())
@@ -212,12 +281,8 @@ impl Process {
         what: &'static str,
         limit: Duration,
     ) -> Result<(), Quarantine> {
-        match self.receive(what, limit)? {
-            kind if kind == wanted => Ok(()),
-            Kind::Failed => Err(self.failed()),
-            Kind::Refused => Err(Quarantine::Refused(self.text())),
-            other => Err(Quarantine::Nonsense(format!("a frame {other:?}"))),
-        }
+        let kind = self.receive(what, limit)?;
+        if kind == wanted { Ok(()) } else { Err(self.unexpected(kind)) }
     }
 
     /// Waits until it says that it is done.
@@ -225,103 +290,42 @@ impl Process {
         self.expect(Kind::Done, what, limit)
     }
 
-    fn note_taken(&mut self) {
-        if let Some(taken) = self.payload.first_chunk() {
-            self.taken = u64::from_le_bytes(*taken);
-        }
+    /// Notes how many events it says to have taken; whether those are more than before.
+    fn note_taken(&mut self) -> bool {
+        let Some(taken) = self.payload.first_chunk() else { return false };
+        let before = std::mem::replace(&mut self.taken, u64::from_le_bytes(*taken));
+        self.taken > before
     }
 
     /// How the process has ended, which has closed its end.
     fn ended(&mut self, what: &'static str) -> Quarantine {
-        let mut tries = 100;
-        loop {
-            match self.child.try_wait() {
-                Ok(Some(status)) => return Quarantine::Ended { what, how: how(status) },
-                Ok(None) if tries > 0 => {
-                    tries -= 1;
-                    std::thread::sleep(Duration::from_millis(10));
-                }
-                _ => return Quarantine::Ended { what, how: "it has closed the connection".to_owned() },
-            }
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // One that was told to stop has ended, and this says no more to it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// How a process has ended.
-fn how(status: ExitStatus) -> String {
-    const SIGNALS: [(i32, &str); 9] = [
-        (4, "SIGILL, an instruction that there is not"),
-        (5, "SIGTRAP"),
-        (6, "SIGABRT, it has given up"),
-        (7, "SIGBUS, memory that is not there"),
-        (8, "SIGFPE, arithmetic that has no result"),
-        (9, "SIGKILL, by somebody else"),
-        (11, "SIGSEGV, memory that it must not touch"),
-        (24, "SIGXCPU"),
-        (31, "SIGSYS"),
-    ];
-    match (status.signal(), status.code()) {
-        (Some(signal), _) => {
-            let name = SIGNALS.iter().find(|(number, _)| *number == signal).map(|(_, name)| *name);
-            name.map_or(format!("signal {signal}"), str::to_owned)
-        }
-        (None, code) => format!("exit code {}", code.unwrap_or(-1)),
-    }
-}
-
-/// What a plugin wants the user to be told: so many lines in a second, and the number of the others.
-#[derive(Debug, Default)]
-struct Said {
-    lines: Vec<String>,
-    since: Option<Instant>,
-    in_second: u32,
-    left_out: u64,
-}
-
-impl Said {
-    fn add(&mut self, payload: &[u8]) {
-        let Some((level, text)) = payload.split_first() else { return };
-        if self.since.is_none_or(|since| since.elapsed() >= Duration::from_secs(1)) {
-            (self.since, self.in_second) = (Some(Instant::now()), 0);
-        }
-        if self.in_second >= LINES {
-            self.left_out += 1;
-            return;
-        }
-        self.in_second += 1;
-        let text = String::from_utf8_lossy(text);
-        let text: String = text.trim_end().chars().take(LINE).collect();
-        let level = match u32::from(*level) {
-            c::LOG_WARNING => "warning: ",
-            c::LOG_DEBUG => "debug: ",
-            _ => "",
+        let how = match self.child.wait(Duration::from_secs(1)) {
+            Some(status) => child::how(status),
+            None => "it has closed the connection".to_owned(),
         };
-        self.lines.push(format!("{level}{}", tracer_event::Escaped(&text)));
+        Quarantine::Ended { what, how }
     }
 
-    fn take(&mut self) -> Vec<String> {
-        let mut lines = std::mem::take(&mut self.lines);
-        // They are told of when the second is over.
-        if self.left_out > 0 && self.since.is_none_or(|since| since.elapsed() >= Duration::from_secs(1)) {
-            lines.push(format!("{} more lines were left out", std::mem::take(&mut self.left_out)));
+    /// Waits until the process, which was told to stop or has failed, has ended by itself.
+    pub(super) fn finish(mut self) -> Result<(), Quarantine> {
+        match self.child.wait(STOP) {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(Quarantine::Ended { what: "stop", how: child::how(status) }),
+            None => Err(Quarantine::Blocked { what: "exit", limit: STOP }),
         }
-        lines
+    }
+
+    /// Lets go of it: where it has failed in a way that it is called once more for, `stop`, it has its time for that, and nobody
+    /// waits for it.
+    pub(super) fn leave(self, why: &Quarantine) {
+        if matches!(why, Quarantine::Failed { .. }) {
+            // Where no thread is to be had, it has no time.
+            let _ = std::thread::Builder::new().name("tracer-plugin".to_owned()).spawn(|| self.finish());
+        }
     }
 }
 
-impl fmt::Display for super::form::Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Enrich => "collector",
-            Self::Sink => "sink",
-        })
-    }
+/// A text of a plugin's as the user may see it. Nearly all are plain, and stay as they are.
+fn harmless(text: &str) -> String {
+    if text.chars().any(char::is_control) { Escaped(text).to_string() } else { text.to_owned() }
 }

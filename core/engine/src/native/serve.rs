@@ -1,21 +1,18 @@
-//! A plugin's process, from its own side: tracer once more, with another task. It gives up what it does not need, loads one library,
-//! and does what it is told over the socket that it was started with, until that closes.
+//! A plugin's process, from its own side: tracer once more, with another task. It loads one library, and does what it is told over the
+//! socket that it was started with, until that closes.
 
 use std::{
     cell::RefCell,
     ffi::OsString,
-    fs::File,
     io::{self, Read},
-    os::{fd::AsFd as _, unix::net::UnixStream},
     path::Path,
     process::ExitCode,
     rc::Rc,
+    time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal};
 use tracer_compose::Entry;
 use tracer_event::{Clock, Event, Loss, Probes, Session};
-use tracer_kernel::{Capability, caps::keep_only, process::ignore_requests_to_end};
 use tracer_plugin_host::{Failure, Instance, Library, LossParts};
 use tracer_trace::{
     Sink,
@@ -23,104 +20,73 @@ use tracer_trace::{
 };
 
 use super::{
-    form::{Described, Fault, Role, Start},
+    cell::{Words, enter},
+    form::{Described, Fault, Refusal, Role, Start},
     frame::{self, Channel, Kind},
     services::{Shared, clocks, parts},
 };
 
-/// What a plugin's process may still do: look into other processes and files, whoever's they are, and see the kernel's addresses. It
-/// can change nothing for which root's rights are needed.
-const CAPABILITIES: [Capability; 3] = [Capability::DacReadSearch, Capability::SysPtrace, Capability::Syslog];
+/// The exit code of a process whose connection to tracer does not work any more.
+pub(super) const LOST: u8 = 117;
 
-/// Descriptors below this are the standard ones.
-const FIRST: i32 = 10;
+/// How often tracer is told how many events a sink has taken, which is how it knows that the sink goes on.
+const TOLD: Duration = Duration::from_millis(500);
 
 /// Runs a plugin, if these are the words (with the program's name in front) that tracer starts one
 /// with; `linked` finds a library that is linked into this binary.
 pub fn serve(words: &[OsString], linked: impl FnOnce(&str) -> Option<Entry>) -> Option<ExitCode> {
-    let [_, word, name, parent, file @ ..] = words else { return None };
-    if word != super::process::WORD {
-        return None;
-    }
-    let served = begin(parent).and_then(|channel| {
-        let channel = Rc::new(RefCell::new(channel));
-        let library = match file {
-            [] => Loaded::Linked(linked(&name.to_string_lossy())),
-            [number, ..] => Loaded::File(inherited(number)?),
-        };
-        run(&channel, &library)
-    });
-    Some(match served {
-        Ok(()) => ExitCode::SUCCESS,
+    let words = Words::of(words)?;
+    let (channel, file) = match enter(&words) {
+        Ok(entered) => entered,
         Err(error) => {
             eprintln!("tracer: this is how tracer starts a plugin's process, and no command: {error}");
-            ExitCode::FAILURE
+            return Some(ExitCode::FAILURE);
         }
-    })
+    };
+    let channel = Rc::new(RefCell::new(channel));
+    let load = || match file {
+        Some(file) => Library::open(&file).map_err(|error| (Refusal::from(&error), error.to_string())),
+        None => match linked(&words.name) {
+            Some(entry) => Library::linked(entry).map_err(|e| (Refusal::from(&e), e.to_string())),
+            None => Err((Refusal::File, "this binary has no such library".to_owned())),
+        },
+    };
+    let served = run(&channel, load);
+    // The plugin may have closed it, and that cannot be done twice.
+    std::mem::forget(channel);
+    // Tracer, if it is there, tells the user.
+    Some(served.map_or(ExitCode::from(LOST), |()| ExitCode::SUCCESS))
 }
 
-enum Loaded {
-    File(File),
-    Linked(Option<Entry>),
-}
-
-/// Takes the socket from standard input, and lets go of everything else.
-fn begin(parent: &OsString) -> io::Result<Channel> {
-    let stdin = io::stdin();
-    let socket = rustix::io::fcntl_dupfd_cloexec(stdin.as_fd(), FIRST)?;
-    if !rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&socket)?.st_mode).is_socket() {
-        return Err(io::Error::other("standard input is no socket"));
-    }
-    let nothing = File::open("/dev/null")?;
-    rustix::stdio::dup2_stdin(&nothing)?;
-    // What a plugin prints must not be among the events.
-    rustix::stdio::dup2_stdout(io::stderr())?;
-    ignore_requests_to_end()?;
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    let parent = parent.to_str().and_then(|parent| parent.parse().ok()).and_then(Pid::from_raw);
-    if rustix::process::getppid() != parent {
-        return Err(io::Error::other("whoever started it is gone"));
-    }
-    // If memory is short, this goes first.
-    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
-    rustix::thread::set_no_new_privs(true)?;
-    // Without any there is nothing to drop.
-    let _ = keep_only(&CAPABILITIES);
-    Ok(Channel::new(UnixStream::from(socket)))
-}
-
-/// The file that the parent has opened.
-fn inherited(number: &OsString) -> io::Result<File> {
-    File::open(Path::new("/proc/self/fd").join(number))
-}
-
-fn run(channel: &Rc<RefCell<Channel>>, library: &Loaded) -> io::Result<()> {
+fn run(
+    channel: &Rc<RefCell<Channel>>,
+    load: impl FnOnce() -> Result<Library, (Refusal, String)>,
+) -> io::Result<()> {
     let mut payload = Vec::new();
     let received = channel.borrow_mut().receive(&mut payload, None)?;
     if received != Some(Kind::Start) {
         return Err(io::Error::other("it was not told to start"));
     }
     let start: Start = serde_json::from_slice(&payload)?;
-    let loaded = match library {
-        Loaded::File(file) => Library::open(file),
-        Loaded::Linked(Some(entry)) => Library::linked(*entry),
-        Loaded::Linked(None) => {
-            let why = b"this binary has no such library";
-            return channel.borrow_mut().send(Kind::Refused, &[why], None);
-        }
-    };
-    let library = match loaded {
+    let library = match load() {
         Ok(library) => library,
-        Err(error) => {
-            return channel.borrow_mut().send(Kind::Refused, &[error.to_string().as_bytes()], None);
+        Err((refusal, why)) => {
+            return channel.borrow_mut().send(Kind::Refused, &[&[refusal as u8], why.as_bytes()], None);
         }
     };
     let described = serde_json::to_vec(&Described::from(library.description()))?;
     channel.borrow_mut().send(Kind::Described, &[&described], None)?;
     let role = start.role;
     let shared = Shared::new(Rc::clone(channel), start);
-    let player =
-        Player { channel: Rc::clone(channel), library, shared, instance: None, stack: Vec::new(), taken: 0 };
+    let player = Player {
+        channel: Rc::clone(channel),
+        library,
+        shared,
+        instance: None,
+        stack: Vec::new(),
+        taken: 0,
+        told: Instant::now(),
+    };
     match role {
         Role::Enrich => player.enrich(),
         Role::Sink => play(player),
@@ -134,8 +100,9 @@ struct Player {
     shared: Shared,
     instance: Option<Instance>,
     stack: Vec<u64>,
-    /// Events that it has taken.
+    /// Events that it has taken, and when tracer was told so.
     taken: u64,
+    told: Instant,
 }
 
 /// Why a plugin is called no more.
@@ -178,6 +145,12 @@ impl Player {
     fn stop(&mut self) -> Result<(), Failed> {
         let Some(instance) = self.instance.take() else { return Ok(()) };
         Ok(instance.stop(&mut self.shared.asked(None))?)
+    }
+
+    /// Tells tracer how many events the plugin has taken.
+    fn tell_taken(&mut self) -> io::Result<()> {
+        self.told = Instant::now();
+        self.send(Kind::Taken, &[&self.taken.to_le_bytes()])
     }
 
     /// Answers a request: done, or why not.
@@ -247,6 +220,7 @@ impl Player {
             let Some(instance) = &mut self.instance else { return Err(Failed::error("it was not started")) };
             let parts = parts(&event, &mut self.stack);
             let there = instance.enrich(&mut self.shared.asked(Some(&event)), &parts, &mut section);
+            self.channel.borrow().check_owner();
             match there? {
                 true => frame::put(out, &section),
                 false => frame::put_none(out),
@@ -299,16 +273,21 @@ fn play(player: Player) -> io::Result<()> {
     let mut sink = ToPlugin(Rc::clone(&player));
     let played = replay_stream(stream, Path::new("tracer"), &mut sink, show, &mut |_| {});
     let mut playing = player.borrow_mut();
-    let stopped = playing.player.stop();
-    let result = match (playing.failed.take(), played) {
-        (Some(why), _) => Err(why),
+    let failed = match (playing.failed.take(), played) {
+        (Some(why), _) => Some(why),
         // Where nothing came, there is nothing to read.
-        (None, Err(error)) if playing.player.taken > 0 => Err(Failed::error(error.to_string())),
-        (None, _) => stopped,
+        (None, Err(error)) if playing.player.taken > 0 => Some(Failed::error(error.to_string())),
+        (None, _) => None,
     };
-    let taken = playing.player.taken.to_le_bytes();
-    playing.player.send(Kind::Taken, &[&taken])?;
-    playing.player.answer(result).map(|_| ())
+    playing.player.tell_taken()?;
+    if let Some(why) = failed {
+        // First, for `stop` may take its time, or never return.
+        playing.player.answer(Err(why))?;
+        let _ = playing.player.stop();
+        return Ok(());
+    }
+    let stopped = playing.player.stop();
+    playing.player.answer(stopped).map(drop)
 }
 
 struct Playing {
@@ -375,12 +354,14 @@ impl Sink for ToPlugin {
 
     fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         let playing = &mut *self.0.borrow_mut();
-        let Player { shared, instance, stack, taken, .. } = &mut playing.player;
+        let Player { channel, shared, instance, stack, taken, .. } = &mut playing.player;
         let Some(instance) = instance else { return Ok(()) };
         let parts = parts(event, stack);
         let result = instance.event(&mut shared.asked(Some(event)), &parts).map_err(Failed::from);
+        channel.borrow().check_owner();
         *taken += u64::from(result.is_ok());
-        playing.check(result)
+        playing.check(result)?;
+        if playing.player.told.elapsed() < TOLD { Ok(()) } else { playing.player.tell_taken() }
     }
 
     fn loss(&mut self, loss: &Loss<'_>) -> io::Result<()> {
@@ -390,6 +371,7 @@ impl Sink for ToPlugin {
         let probe = number(&shared.session().probes, loss);
         let parts = LossParts { probe, cpu: loss.cpu, events: loss.events, before: loss.before.unwrap_or(0) };
         let result = instance.loss(&mut shared.asked(None), &parts).map_err(Failed::from);
+        playing.player.channel.borrow().check_owner();
         playing.check(result)
     }
 
@@ -399,8 +381,7 @@ impl Sink for ToPlugin {
         let Some(instance) = instance else { return Ok(()) };
         let result = instance.flush(&mut shared.asked(None)).map_err(Failed::from);
         playing.check(result)?;
-        let taken = playing.player.taken.to_le_bytes();
-        playing.player.send(Kind::Taken, &[&taken])
+        playing.player.tell_taken()
     }
 
     fn finish(self: Box<Self>) -> io::Result<()> {

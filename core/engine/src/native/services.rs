@@ -51,7 +51,7 @@ impl Handle {
 
 impl Shared {
     pub(super) fn new(channel: Rc<RefCell<Channel>>, start: Start) -> Shared {
-        let form::Start { role: _, options, live, utc, link_header } = start;
+        let form::Start { role: _, options, live, utc, link_header, printed: _ } = start;
         Shared {
             channel,
             options,

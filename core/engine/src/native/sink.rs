@@ -25,8 +25,8 @@ use super::{
 const AGE: Duration = Duration::from_millis(100);
 /// How long the plugin may take nothing at all.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it may take for what is left at the end.
-const FINISH: Duration = Duration::from_secs(30);
+/// Bytes of a trace that are sent at once.
+const PIECE: usize = 1 << 20;
 /// How often it is told the time.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -54,11 +54,12 @@ pub struct NativeSink {
     given: u64,
     missed: Arc<AtomicU64>,
     ticked: Instant,
-    /// When it was last seen to take events, or had all.
-    moved: Instant,
+    /// Since when it has not been seen to take events although it was given some.
+    waits: Option<Instant>,
     tell: Box<dyn FnMut(String) + Send>,
-    /// Whether it was told what was missed.
-    told: bool,
+    /// Why it is quarantined.
+    why: Option<Quarantine>,
+    is_over: bool,
 }
 
 /// The bytes of the trace that are to be sent.
@@ -93,22 +94,31 @@ impl NativeSink {
         shown: Shown,
         tell: Box<dyn FnMut(String) + Send>,
     ) -> Result<Self, Quarantine> {
+        let Shown { live, utc, link_header } = shown;
+        let start = Start { role: Role::Sink, options, live, utc, link_header, printed: None };
+        Self::start_as(fragment, &start, tell)
+    }
+
+    /// The same, as this says.
+    pub(super) fn start_as(
+        fragment: &Fragment,
+        start: &Start,
+        tell: Box<dyn FnMut(String) + Send>,
+    ) -> Result<Self, Quarantine> {
         let name = fragment.manifest.name.clone();
         let Some(half) = &fragment.native else {
-            return Err(Quarantine::Refused("it has no native half".to_owned()));
+            return Err(Quarantine::declares("it has no native half"));
         };
-        let Shown { live, utc, link_header } = shown;
-        let start = Start { role: Role::Sink, options, live, utc, link_header };
-        let process = Process::start(&name, &half.library, &start)?;
+        let process = Process::start(&name, &half.library, start)?;
         let described = process.described();
         if described.name != name {
             let its = described.name.escape_debug();
             let why = format!("its library is that of `{its}`, and collector.toml that of `{name}`");
-            return Err(Quarantine::Refused(why));
+            return Err(Quarantine::declares(why));
         }
         if !described.is_sink {
             let why = "collector.toml says that it is a sink, but its library has no function `event`";
-            return Err(Quarantine::Refused(why.to_owned()));
+            return Err(Quarantine::declares(why));
         }
         let bytes = Bytes::default();
         Ok(Self {
@@ -120,9 +130,10 @@ impl NativeSink {
             given: 0,
             missed: Arc::default(),
             ticked: Instant::now(),
-            moved: Instant::now(),
+            waits: None,
             tell,
-            told: false,
+            why: None,
+            is_over: false,
         })
     }
 
@@ -134,20 +145,27 @@ impl NativeSink {
 
     /// Does something to the trace, and sends what comes of it.
     fn with(&mut self, what: &'static str, action: impl FnOnce(&mut TraceSink<Bytes>) -> io::Result<()>) {
-        let Some(process) = &mut self.process else { return };
-        let sent = action(&mut self.trace).map_err(|error| Quarantine::Nonsense(error.to_string()));
-        let bytes = self.bytes.take();
-        let sent = sent.and_then(|()| {
-            let mut pieces = bytes.chunks(1 << 20);
-            pieces.try_for_each(|piece| process.send(Kind::Trace, &[piece], what, PATIENCE))
-        });
-        if let Err(why) = sent {
+        if self.process.is_none() {
+            return;
+        }
+        let written = action(&mut self.trace).map_err(|error| Quarantine::Unsent(error.to_string()));
+        if let Err(why) = written.and_then(|()| self.pass_on(what)) {
             self.quarantine(&why);
         }
     }
 
+    /// Sends what the trace has written.
+    fn pass_on(&mut self, what: &'static str) -> Result<(), Quarantine> {
+        let (Some(process), bytes) = (&mut self.process, self.bytes.take()) else { return Ok(()) };
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.waits.get_or_insert_with(Instant::now);
+        bytes.chunks(PIECE).try_for_each(|piece| process.send(Kind::Trace, &[piece], what, PATIENCE))
+    }
+
     fn quarantine(&mut self, why: &Quarantine) {
-        self.tell_said();
+        self.tell_rest();
         let Some(process) = self.process.take() else { return };
         // It may have taken some that it has not told of.
         let left = self.given.saturating_sub(process.taken);
@@ -156,6 +174,8 @@ impl NativeSink {
             "sink {} is not used any more: {why}; {} of {} events that it was given are known to be taken, and it gets no more",
             self.name, process.taken, self.given
         ));
+        process.leave(why);
+        self.why = Some(why.clone());
     }
 
     fn tell_said(&mut self) {
@@ -163,43 +183,109 @@ impl NativeSink {
         lines.into_iter().for_each(|line| (self.tell)(format!("sink {}: {line}", self.name)));
     }
 
-    /// Ends the plugin, once it has taken everything.
-    fn end(&mut self) {
+    /// The same, for good.
+    fn tell_rest(&mut self) {
+        let lines = self.process.as_mut().map(Process::said_at_last).unwrap_or_default();
+        lines.into_iter().for_each(|line| (self.tell)(format!("sink {}: {line}", self.name)));
+    }
+
+    /// Whether it goes on: looks at what it says, and tells it the time.
+    fn look(&mut self) -> Result<(), Quarantine> {
+        let Some(process) = &mut self.process else { return Ok(()) };
+        let before = process.taken;
+        process.look("event")?;
+        if process.taken >= self.given {
+            self.waits = None;
+        } else if process.taken > before {
+            self.waits = self.waits.map(|_| Instant::now());
+        } else if self.waits.is_some_and(|since| since.elapsed() > PATIENCE) {
+            return Err(Quarantine::Blocked { what: "event", limit: PATIENCE });
+        }
+        if self.ticked.elapsed() < TICK { Ok(()) } else { self.tick() }
+    }
+
+    fn tick(&mut self) -> Result<(), Quarantine> {
+        let Some(process) = &mut self.process else { return Ok(()) };
+        self.ticked = Instant::now();
+        let now = clock_gettime(ClockId::Monotonic);
+        let now = (now.tv_sec * 1_000_000_000 + now.tv_nsec).to_le_bytes();
+        process.send(Kind::Tick, &[&now], "event", PATIENCE)
+    }
+
+    /// Tells it the time, whether or not it is time to.
+    pub(super) fn tick_now(&mut self) {
+        if let Err(why) = self.tick() {
+            self.quarantine(&why);
+        }
+    }
+
+    /// Why it is quarantined.
+    pub(super) fn why(&self) -> Option<&Quarantine> {
+        self.why.as_ref()
+    }
+
+    /// Ends the plugin, once it has taken everything. It may take long, but not without taking any.
+    fn stop(&mut self) -> Result<(), Quarantine> {
+        let Some(process) = &mut self.process else { return Ok(()) };
+        process.send(Kind::Stop, &[], "event", PATIENCE)?;
+        process.done("stop", PATIENCE).map_err(|why| match why {
+            Quarantine::Blocked { limit, .. } if process.taken < self.given => {
+                Quarantine::Blocked { what: "event", limit }
+            }
+            why => why,
+        })
+    }
+
+    /// Finishes the trace and the plugin, and says why it was quarantined, or else how its process ended otherwise than in order, which is of
+    /// no concern to a run.
+    ///
+    /// # Errors
+    /// That.
+    pub(super) fn end(mut self) -> Result<(), Quarantine> {
+        self.close()
+    }
+
+    fn close(&mut self) -> Result<(), Quarantine> {
+        if mem::replace(&mut self.is_over, true) {
+            return Ok(());
+        }
         let trace = mem::replace(&mut self.trace, TraceSink::new(Bytes::default()));
-        if self.begun {
+        if trace.written() > 0 {
             self.with("flush", |_| Box::new(trace).finish());
         }
-        if let Some(process) = &mut self.process {
-            let stopped = process.send(Kind::Stop, &[], "event", PATIENCE);
-            match stopped.and_then(|()| process.done("stop", FINISH)) {
-                Ok(()) => {
-                    self.tell_said();
-                    self.process = None;
-                }
-                Err(why) => self.quarantine(&why),
-            }
+        if let Err(why) = self.stop() {
+            self.quarantine(&why);
         }
+        self.tell_rest();
         let missed = self.missed.load(Ordering::Relaxed);
-        if missed > 0 && !mem::replace(&mut self.told, true) {
+        if missed > 0 {
             (self.tell)(format!("sink {}: {missed} events were not taken by it", self.name));
+        }
+        match self.why.take() {
+            Some(why) => Err(why),
+            None => self.process.take().map_or(Ok(()), Process::finish),
         }
     }
 }
 
 impl Sink for NativeSink {
     fn begin(&mut self, session: &Session) -> io::Result<()> {
-        let is_first = !mem::replace(&mut self.begun, true);
+        let is_first = self.trace.written() == 0;
         self.with("start", |trace| trace.begin(session));
         let Some(process) = &mut self.process else { return Ok(()) };
         match process.expect(Kind::Started, "start", START) {
             Ok(()) => {
-                self.moved = Instant::now();
+                self.waits = None;
                 Ok(())
             }
             Err(why) if is_first => {
-                self.tell_said();
-                self.process = None;
-                Err(io::Error::other(format!("sink {} cannot be used: {why}", self.name)))
+                self.tell_rest();
+                let error = io::Error::other(format!("sink {} cannot be used: {why}", self.name));
+                if let Some(process) = self.process.take() {
+                    process.leave(&why);
+                }
+                self.why = Some(why);
+                Err(error)
             }
             Err(why) => {
                 self.quarantine(&why);
@@ -245,29 +331,16 @@ impl Sink for NativeSink {
 
     fn flush(&mut self) -> io::Result<()> {
         self.with("flush", Sink::flush);
-        let Some(process) = &mut self.process else { return Ok(()) };
-        let before = process.taken;
-        let mut looked = process.look("event");
-        if process.taken > before || process.taken >= self.given {
-            self.moved = Instant::now();
-        } else if looked.is_ok() && self.moved.elapsed() > PATIENCE {
-            looked = Err(Quarantine::Blocked { what: "event", limit: PATIENCE });
-        }
-        if looked.is_ok() && self.ticked.elapsed() >= TICK {
-            self.ticked = Instant::now();
-            let now = clock_gettime(ClockId::Monotonic);
-            let now = (now.tv_sec * 1_000_000_000 + now.tv_nsec).to_le_bytes();
-            looked = process.send(Kind::Tick, &[&now], "event", PATIENCE);
-        }
-        match looked {
+        match self.look() {
             Ok(()) => self.tell_said(),
             Err(why) => self.quarantine(&why),
         }
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> io::Result<()> {
-        self.end();
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        // The user knows.
+        let _ = self.end();
         Ok(())
     }
 }
@@ -275,6 +348,6 @@ impl Sink for NativeSink {
 impl Drop for NativeSink {
     /// Another output has failed, and this is not finished for that: what the plugin was given is its own, and it is told the end.
     fn drop(&mut self) {
-        self.end();
+        let _ = self.close();
     }
 }
