@@ -48,8 +48,6 @@ pub struct NativeSink {
     process: Option<Process>,
     trace: TraceSink<Bytes>,
     bytes: Bytes,
-    /// Whether the trace has begun.
-    begun: bool,
     /// Events that it was given.
     given: u64,
     missed: Arc<AtomicU64>,
@@ -126,7 +124,6 @@ impl NativeSink {
             process: Some(process),
             trace: TraceSink::new(bytes.clone()).within(AGE),
             bytes,
-            begun: false,
             given: 0,
             missed: Arc::default(),
             ticked: Instant::now(),
