@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use tracer_compose::Catalog;
@@ -27,14 +27,17 @@ pub(crate) struct Sinks {
     missed: Missed,
 }
 
-/// How many events some plugin did not take.
+/// How many events some plugin did not take, and whether it has failed.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Missed(Vec<Arc<AtomicU64>>);
+pub(crate) struct Missed(Vec<(Arc<AtomicU64>, Arc<AtomicBool>)>);
 
 impl Missed {
-    /// Whether there is one, of any plugin; known when all is over.
+    /// Whether there is one, of any plugin, or one may not have got to where it belongs; known when all is over.
     pub(crate) fn any(&self) -> bool {
-        self.0.iter().any(|missed| missed.load(Ordering::Relaxed) > 0)
+        let of_one = |(missed, failed): &(Arc<AtomicU64>, Arc<AtomicBool>)| {
+            missed.load(Ordering::Relaxed) > 0 || failed.load(Ordering::Relaxed)
+        };
+        self.0.iter().any(of_one)
     }
 }
 
@@ -67,7 +70,7 @@ impl Sinks {
                     "sink {name} cannot be used: {why}\n  = help: `tracer plugin check` with its folder says all"
                 ))
             })?;
-            sinks.missed.0.push(sink.missed());
+            sinks.missed.0.push((sink.missed(), sink.failed()));
             sinks.sinks.push(sink);
             sinks.names.push(name);
         }

@@ -280,7 +280,10 @@ static int32_t act(enum function at, const struct tracer_event *event)
 	for (int number = 1; number < 32; number++)
 		signal(number, SIG_IGN);
 #elif defined(MODE_SIGNAL_PARENT)
-	kill(getppid(), SIGTERM);
+	static int asked;
+
+	if (!asked++)
+		kill(getppid(), SIGTERM);
 #elif defined(MODE_FAIL)
 	host->fail(host->context, tracer_text("the disk is full"));
 	return TRACER_FAILED;

@@ -14,7 +14,11 @@ use rustix::{
     event::{PollFd, PollFlags, poll},
     process::{Pid, Resource, Rlimit, Signal},
 };
-use tracer_kernel::{Capability, caps::keep_only, process::ignore_requests_to_end};
+use tracer_kernel::{
+    Capability,
+    caps::keep_only,
+    process::{close_inherited, ignore_requests_to_end},
+};
 
 use super::{frame::Channel, process::WORD};
 
@@ -56,6 +60,9 @@ pub(super) fn enter(words: &Words) -> io::Result<(Channel, Option<File>)> {
     if !rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&socket)?.st_mode).is_socket() {
         return Err(io::Error::other("standard input is no socket"));
     }
+    let library = words.library.as_ref().map(inherited).transpose()?;
+    // Whatever else tracer was started with is nothing to a plugin.
+    close_inherited(&[])?;
     let nothing = File::open("/dev/null")?;
     rustix::stdio::dup2_stdin(&nothing)?;
     // What a plugin prints must not be among the events.
@@ -77,7 +84,6 @@ pub(super) fn enter(words: &Words) -> io::Result<(Channel, Option<File>)> {
     let _ = keep_only(&CAPABILITIES);
     let channel = Channel::new(UnixStream::from(socket))?.mine();
     watch(channel.another()?)?;
-    let library = words.library.as_ref().map(inherited).transpose()?;
     Ok((channel, library))
 }
 

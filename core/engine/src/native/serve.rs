@@ -85,6 +85,7 @@ fn run(
         instance: None,
         stack: Vec::new(),
         taken: 0,
+        flushed: 0,
         told: Instant::now(),
     };
     match role {
@@ -100,8 +101,9 @@ struct Player {
     shared: Shared,
     instance: Option<Instance>,
     stack: Vec<u64>,
-    /// Events that it has taken, and when tracer was told so.
+    /// Events that it has taken, those of them that were there when it passed on what it kept, and when tracer was told of them.
     taken: u64,
+    flushed: u64,
     told: Instant,
 }
 
@@ -380,6 +382,11 @@ impl Sink for ToPlugin {
         let Player { shared, instance, .. } = &mut playing.player;
         let Some(instance) = instance else { return Ok(()) };
         let result = instance.flush(&mut shared.asked(None)).map_err(Failed::from);
+        match result {
+            Ok(()) => playing.player.flushed = playing.player.taken,
+            // What became of those, only it knows.
+            Err(_) => playing.player.taken = playing.player.flushed,
+        }
         playing.check(result)?;
         playing.player.tell_taken()
     }

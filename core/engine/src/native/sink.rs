@@ -5,7 +5,7 @@ use std::{
     mem,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -51,6 +51,7 @@ pub struct NativeSink {
     /// Events that it was given.
     given: u64,
     missed: Arc<AtomicU64>,
+    failed: Arc<AtomicBool>,
     ticked: Instant,
     /// Since when it has not been seen to take events although it was given some.
     waits: Option<Instant>,
@@ -126,6 +127,7 @@ impl NativeSink {
             bytes,
             given: 0,
             missed: Arc::default(),
+            failed: Arc::default(),
             ticked: Instant::now(),
             waits: None,
             tell,
@@ -140,6 +142,11 @@ impl NativeSink {
         Arc::clone(&self.missed)
     }
 
+    /// Whether it was quarantined, be it at its very end, when it had all events.
+    pub fn failed(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.failed)
+    }
+
     /// Does something to the trace, and sends what comes of it.
     fn with(&mut self, what: &'static str, action: impl FnOnce(&mut TraceSink<Bytes>) -> io::Result<()>) {
         if self.process.is_none() {
@@ -147,7 +154,7 @@ impl NativeSink {
         }
         let written = action(&mut self.trace).map_err(|error| Quarantine::Unsent(error.to_string()));
         if let Err(why) = written.and_then(|()| self.pass_on(what)) {
-            self.quarantine(&why);
+            self.quarantine(why);
         }
     }
 
@@ -161,9 +168,11 @@ impl NativeSink {
         bytes.chunks(PIECE).try_for_each(|piece| process.send(Kind::Trace, &[piece], what, PATIENCE))
     }
 
-    fn quarantine(&mut self, why: &Quarantine) {
+    fn quarantine(&mut self, why: Quarantine) {
+        let why = self.at_events(why);
         self.tell_rest();
         let Some(process) = self.process.take() else { return };
+        self.failed.store(true, Ordering::Relaxed);
         // It may have taken some that it has not told of.
         let left = self.given.saturating_sub(process.taken);
         self.missed.fetch_add(left, Ordering::Relaxed);
@@ -171,8 +180,8 @@ impl NativeSink {
             "sink {} is not used any more: {why}; {} of {} events that it was given are known to be taken, and it gets no more",
             self.name, process.taken, self.given
         ));
-        process.leave(why);
-        self.why = Some(why.clone());
+        process.leave(&why);
+        self.why = Some(why);
     }
 
     fn tell_said(&mut self) {
@@ -212,7 +221,7 @@ impl NativeSink {
     /// Tells it the time, whether or not it is time to.
     pub(super) fn tick_now(&mut self) {
         if let Err(why) = self.tick() {
-            self.quarantine(&why);
+            self.quarantine(why);
         }
     }
 
@@ -225,12 +234,19 @@ impl NativeSink {
     fn stop(&mut self) -> Result<(), Quarantine> {
         let Some(process) = &mut self.process else { return Ok(()) };
         process.send(Kind::Stop, &[], "event", PATIENCE)?;
-        process.done("stop", PATIENCE).map_err(|why| match why {
-            Quarantine::Blocked { limit, .. } if process.taken < self.given => {
+        process.done("stop", PATIENCE)
+    }
+
+    /// It works behind what it is sent: what comes behind events, it has not got to where it has not taken them.
+    fn at_events(&self, why: Quarantine) -> Quarantine {
+        let taken = self.process.as_ref().map_or(self.given, |process| process.taken);
+        match why {
+            Quarantine::Blocked { limit, .. } if taken < self.given => {
                 Quarantine::Blocked { what: "event", limit }
             }
+            Quarantine::Ended { how, .. } if taken < self.given => Quarantine::Ended { what: "event", how },
             why => why,
-        })
+        }
     }
 
     /// Finishes the trace and the plugin, and says why it was quarantined, or else how its process ended otherwise than in order, which is of
@@ -251,7 +267,7 @@ impl NativeSink {
             self.with("flush", |_| Box::new(trace).finish());
         }
         if let Err(why) = self.stop() {
-            self.quarantine(&why);
+            self.quarantine(why);
         }
         self.tell_rest();
         let missed = self.missed.load(Ordering::Relaxed);
@@ -270,7 +286,8 @@ impl Sink for NativeSink {
         let is_first = self.trace.written() == 0;
         self.with("start", |trace| trace.begin(session));
         let Some(process) = &mut self.process else { return Ok(()) };
-        match process.expect(Kind::Started, "start", START) {
+        let started = process.expect(Kind::Started, "start", START);
+        match started {
             Ok(()) => {
                 self.waits = None;
                 Ok(())
@@ -285,7 +302,7 @@ impl Sink for NativeSink {
                 Err(error)
             }
             Err(why) => {
-                self.quarantine(&why);
+                self.quarantine(why);
                 Ok(())
             }
         }
@@ -330,7 +347,7 @@ impl Sink for NativeSink {
         self.with("flush", Sink::flush);
         match self.look() {
             Ok(()) => self.tell_said(),
-            Err(why) => self.quarantine(&why),
+            Err(why) => self.quarantine(why),
         }
         Ok(())
     }

@@ -51,6 +51,9 @@ const HOSTILE: &str = NATIVE_CHECKS[13];
 const ENRICHED: usize = 3000;
 const TAKEN: usize = 300;
 const AT_ENDS: usize = 100;
+/// The first events, and one of so many of the others, are shown in all ways.
+const KINDS: usize = 25;
+const SHOWN: usize = 10;
 /// Events between two looks at the clock.
 const BETWEEN_TICKS: usize = 700;
 
@@ -298,7 +301,7 @@ impl Subject {
 }
 
 /// Has it add its section to events.
-fn enrich(loaded: Loaded, session: &Session, number: usize) -> Result<String, Quarantine> {
+fn enrich(loaded: Loaded, session: &Session, wanted: usize) -> Result<String, Quarantine> {
     let section = loaded.schema().section().to_owned();
     let mut refused = None;
     let mut enriching = Enriching::start(vec![loaded], session, &mut |_, why| refused = Some(why.clone()));
@@ -307,16 +310,19 @@ fn enrich(loaded: Loaded, session: &Session, number: usize) -> Result<String, Qu
     }
     let probes = enriching.probes();
     let mut records = Records::of(session);
-    let all = [records.kinds(), records.some(number)].concat();
-    let (clock, mut out, mut with) = (Clock::default(), String::new(), 0);
+    let all = [records.kinds(), records.some(wanted)].concat();
+    let (clock, mut out, mut with, mut number) = (Clock::default(), String::new(), 0, 0_usize);
     let context = context(session, &clock);
     let (mut text, mut json) = (text::Renderer::new(), json::Renderer::new());
     let mut each = |bytes: &[u8]| {
         let event = probes.event(bytes, &context).map_err(|error| Quarantine::Unsent(error.to_string()))?;
         with += usize::from(event.record.section_named(&section).is_some());
-        out.clear();
-        text.event(&mut out, &event);
-        json.event(&mut out, &event);
+        if number < KINDS || number.is_multiple_of(SHOWN) {
+            out.clear();
+            text.event(&mut out, &event);
+            json.event(&mut out, &event);
+        }
+        number += 1;
         Ok(())
     };
     for some in all.chunks(BETWEEN_TICKS) {
