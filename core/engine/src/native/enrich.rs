@@ -252,8 +252,11 @@ impl Enriching {
                 wrong.push(*index);
             }
         }
-        let none = vec![None; sections.len()];
-        let written = adds.widen.record(&narrow, &none, &mut self.out).is_ok();
+        // What the others have answered is not worse for that.
+        let answered = adds.by.iter().zip(&sections);
+        let right: Vec<_> =
+            answered.map(|(index, section)| section.filter(|_| !wrong.contains(index))).collect();
+        let written = adds.widen.record(&narrow, &right, &mut self.out).is_ok();
         for index in wrong {
             let why = Quarantine::Nonsense(error.to_string());
             self.enrichers[index].distrust(next[index] - 1, &why, &mut self.said);
