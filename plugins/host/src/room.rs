@@ -189,7 +189,8 @@ mod tests {
             assert_eq!(taken(start, len), Ok(()), "{len} at {start}");
         }
         for (start, len) in [(13, 0), (0xffff, 0), (12, 1), (0, 1), (3, 2), (0xffff, 0xffff)] {
-            let text = Failure::Text { function: ENRICH, field: "name".to_owned(), start, len, from: 4, to: 12 };
+            let text =
+                Failure::Text { function: ENRICH, field: "name".to_owned(), start, len, from: 4, to: 12 };
             assert_eq!(taken(start, len), Err(text));
         }
     }
