@@ -22,8 +22,9 @@ use tracer_kernel::{
 
 use super::{frame::Channel, process::WORD};
 
-/// What a plugin's process may still do: look into other processes and files, whoever's they are, and see the kernel's addresses. It
-/// can change nothing for which root's rights are needed.
+/// What a plugin's process may still do: look into other processes and files, whoever's they are, and see the kernel's addresses. Nothing
+/// is changed with these by mistake. On purpose, much is: who may look into any process may also attach to it with ptrace(2) and
+/// write to its memory, and tracer or init are no exception.
 const CAPABILITIES: [Capability; 3] = [Capability::DacReadSearch, Capability::SysPtrace, Capability::Syslog];
 
 /// Descriptors below this are the standard ones.

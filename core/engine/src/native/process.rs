@@ -78,9 +78,9 @@ pub enum Quarantine {
 }
 
 impl Quarantine {
-    /// What the library declares is not what collector.toml says.
-    pub(super) fn declares(why: impl Into<String>) -> Quarantine {
-        Quarantine::Refused { refusal: Refusal::Declaration, why: why.into() }
+    /// What the library declares is not what collector.toml says, or cannot be. The reason may have the library's own words in it.
+    pub(super) fn declares(why: impl AsRef<str>) -> Quarantine {
+        Quarantine::Refused { refusal: Refusal::Declaration, why: harmless(why.as_ref()) }
     }
 
     fn start(error: impl Into<io::Error>) -> Quarantine {
@@ -325,7 +325,21 @@ impl Process {
     }
 }
 
-/// A text of a plugin's as the user may see it. Nearly all are plain, and stay as they are.
-fn harmless(text: &str) -> String {
-    if text.chars().any(char::is_control) { Escaped(text).to_string() } else { text.to_owned() }
+/// A text of a plugin's as the user may see it. One that has nothing but `\` to be spelled out stays as it is: it may be spelled out already.
+pub(super) fn harmless(text: &str) -> String {
+    let escaped = Escaped(text).to_string();
+    if escaped == text.replace('\\', "\\\\") { text.to_owned() } else { escaped }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_plugin_says_repaints_or_turns_around() {
+        assert_eq!(harmless("`\\u{1b}` is no name: C:\\x \u{e4}"), "`\\u{1b}` is no name: C:\\x \u{e4}");
+        assert_eq!(harmless("a\x1b[2J"), "a\\x1b[2J");
+        assert_eq!(harmless("a\u{202e}b"), "a\\u{202e}b");
+        assert_eq!(Quarantine::declares("a\x1b\u{202e}"), Quarantine::declares("a\\x1b\\u{202e}"));
+    }
 }
