@@ -222,7 +222,7 @@ static int32_t act(enum function at, const struct tracer_event *event)
 	static uint64_t times;
 
 	(void)event;
-	if (at != AT || times++ < AFTER)
+	if (at != AT || ++times <= AFTER)
 		return TRACER_OK;
 #if defined(MODE_CRASH)
 	*(volatile int *)NULL = 1;
