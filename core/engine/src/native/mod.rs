@@ -12,6 +12,7 @@ mod enricher;
 mod exercise;
 mod form;
 mod frame;
+mod pace;
 mod process;
 mod said;
 mod serve;
@@ -20,6 +21,7 @@ mod sink;
 
 pub use exercise::{NATIVE_CHECKS, Outcome, exercise};
 pub use form::{Fault, OptionValue, Options, Refusal};
+pub use pace::{Pace, pace};
 pub use process::{Quarantine, WORD};
 pub use serve::serve;
 pub use sink::{NativeSink, Shown};
