@@ -13,6 +13,8 @@ mod exercise;
 mod form;
 mod frame;
 mod pace;
+#[cfg(test)]
+mod peer_tests;
 mod process;
 mod said;
 mod serve;
