@@ -16,9 +16,10 @@ fn page() -> String {
         .expect("the page is there")
 }
 
-/// The C file that a block is: its first line names it.
+/// The file of C or Rust that a block is: its first line names it.
 fn source_of(text: &str) -> Option<&str> {
-    text.lines().next()?.strip_prefix("// ").filter(|name| name.ends_with(".c"))
+    let name = text.lines().next()?.strip_prefix("// ")?;
+    (name.ends_with(".c") || name.ends_with(".rs")).then_some(name)
 }
 
 /// Runs a command of the page: its exit status, and what it printed.
@@ -43,6 +44,8 @@ fn every_command_works() {
         [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0],
     )
     .expect("the folder is there");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/dropmon.trace");
+    fs::copy(golden, folder.0.join("dropmon.trace")).expect("it is there");
     let (mut commands, mut files) = (0, 0);
     for (language, text) in blocks(&page) {
         // What `plugin new` made is replaced.
@@ -51,7 +54,8 @@ fn every_command_works() {
             files += 1;
         }
         if language == "toml" && file_name(&text).is_some() {
-            write_all(&folder, &page);
+            // This one only: folders of others are not made yet.
+            write_all(&folder, &format!("```toml\n{text}```\n"));
             files += 1;
         }
         if language != "console" {
@@ -75,7 +79,7 @@ fn every_command_works() {
         }
     }
     assert!(
-        commands >= 6 && files == 2,
+        commands >= 15 && files == 4,
         "{commands} commands, {files} files: does this test still read the page?"
     );
 }
@@ -89,7 +93,7 @@ fn ran(folder: &Folder, words: &[&str], expected: &str) {
     }
     let (status, printed) = run(folder, &words);
     if collects {
-        let no_usage = status == Some(0) || (status == Some(3) && !printed.contains("plugin rtt is refused"));
+        let no_usage = status == Some(0) || (status == Some(3) && !printed.contains("is refused"));
         assert!(no_usage, "{words:?}: {status:?}: {printed}");
         return;
     }
@@ -162,5 +166,34 @@ fn lists_are_complete() {
             page.contains(&format!("`{word}")) || page.contains(&format!("{word}(")),
             "{word} is missing"
         );
+    }
+}
+
+/// All that crosses into a library is told of: what tracer calls, what may be asked, and what comes back.
+#[test]
+fn the_interface_of_libraries_is_complete() {
+    let page = page();
+    let page = page.split("## Native halves").nth(1).expect("it has the section");
+    let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/abi/include/tracer/plugin.h");
+    let header = fs::read_to_string(header).expect("it is there");
+    let functions = header.lines().filter_map(|line| line.split_once("(*")?.1.split_once(')'));
+    let functions: Vec<&str> =
+        functions.map(|(name, _)| name).filter(|name| *name != "TRACER_EXPORT").collect();
+    assert!(functions.len() >= 18, "{functions:?}");
+    let statuses = header.split("struct tracer_text {").next().expect("it begins with numbers");
+    let statuses = statuses.lines().filter_map(|line| line.strip_prefix("#define TRACER_")?.split_once(' '));
+    let statuses: Vec<&str> = statuses
+        .map(|(name, _)| name)
+        .filter(|name| {
+            ["OK", "ABSENT", "FAILED", "PANICKED", "WRONG", "BAD"].iter().any(|word| name.starts_with(word))
+        })
+        .collect();
+    assert_eq!(statuses.len(), 6, "{statuses:?}");
+    for name in functions
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .chain(statuses.iter().map(|s| format!("`TRACER_{s}`")))
+    {
+        assert!(page.contains(&name), "{name} is missing");
     }
 }

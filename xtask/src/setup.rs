@@ -12,6 +12,9 @@ use crate::{command, place};
 const NEEDED: &[(&str, &str)] = &[
     // The linker for Rust programs; the compiler for BPF fragments is looked for separately.
     ("cc", "gcc"),
+    // The header of native plugins is for C++ too.
+    ("c++", "g++"),
+    ("make", "make"),
     // The firewall under test, here and (copied) in the guests.
     ("nft", "nftables"),
     ("ip", "iproute2"),

@@ -125,7 +125,17 @@ impl Pump {
             // Decoding what strangers sent needs no privilege. Failing to drop them is no reason
             // not to trace; without any there is nothing to drop.
             let _ = keep_only(parts.keep);
-            let word = work(parts, &shared, &waker, &words).map_or_else(Word::Failed, |()| Word::Finished);
+            let mut parts = parts;
+            let word = work(&mut parts, &shared, &waker, &words);
+            // Where an output failed, they are not told the end yet.
+            let told = parts.enriching.take().map(|mut enriching| {
+                enriching.stop();
+                enriching.said()
+            });
+            for said in told.unwrap_or_default() {
+                let _ = words.send(Word::Said(said));
+            }
+            let word = word.and_then(|()| parts.sink.finish()).map_or_else(Word::Failed, |()| Word::Finished);
             // Nobody listens when the run has given up waiting.
             let _ = words.send(word);
         })?;
@@ -148,7 +158,7 @@ impl Pump {
 }
 
 fn work<Y: tracer_event::Symbols>(
-    mut parts: Parts<Y>,
+    parts: &mut Parts<Y>,
     progress: &Progress,
     wake: &OwnedFd,
     words: &UnboundedSender<Word>,
@@ -236,8 +246,7 @@ fn work<Y: tracer_event::Symbols>(
     parts.tell_of_natives(words, true)?;
     progress.tell(parts.sink.as_mut())?;
     let accounts: Vec<Account> = counts.iter().map(Counts::account).collect();
-    parts.sink.account(&accounts)?;
-    parts.sink.finish()
+    parts.sink.account(&accounts)
 }
 
 /// How often the two clocks are compared. The wall clock is slewed by at most half a millisecond per second, so an

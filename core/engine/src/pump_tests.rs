@@ -102,10 +102,10 @@ fn start(source: Box<Records>, sink: Notes, stop_after: Option<u64>) -> (Pump, U
     let (sender, words) = unbounded_channel();
     let parts = Parts {
         enriching: None,
+        session: Session { probes: source.probes(), ..Session::default() },
         source,
         sink: Box::new(sink),
         symbols: NoSymbols,
-        session: Session::default(),
         show: Show::default(),
         stop_after,
         keep: &[],

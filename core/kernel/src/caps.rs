@@ -170,7 +170,9 @@ mod tests {
             [
                 Capability::Chown,
                 Capability::DacOverride,
+                Capability::DacReadSearch,
                 Capability::NetAdmin,
+                Capability::SysPtrace,
                 Capability::SysResource,
                 Capability::Syslog
             ]

@@ -109,8 +109,8 @@ fn keep_panics() {
                 return others(info);
             }
             let place =
-                info.location().map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default();
-            let text = format!("it panicked{place}: {}", message(info.payload()));
+                info.location().map(|at| format!(", at {}:{}", at.file(), at.line())).unwrap_or_default();
+            let text = format!("{}{place}", message(info.payload()));
             PANIC.with(|kept| *kept.borrow_mut() = Some(text));
         }));
     });
@@ -132,7 +132,7 @@ fn message(payload: &(dyn Any + Send)) -> &str {
 
 fn panicked(payload: &(dyn Any + Send)) -> String {
     let kept = PANIC.with(|kept| kept.borrow_mut().take());
-    kept.unwrap_or_else(|| format!("it panicked: {}", message(payload)))
+    kept.unwrap_or_else(|| message(payload).to_owned())
 }
 
 /// The result as C has it; what went wrong is told.

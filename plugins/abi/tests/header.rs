@@ -70,7 +70,7 @@ fn a_c_compiler_sees_the_same_places() {
         // C++ has its own word for it.
         let (language, word) =
             if standard == "c11" { ("c", "") } else { ("c++", "-D_Static_assert=static_assert") };
-        let mut command = Command::new("cc");
+        let mut command = Command::new(if standard == "c11" { "cc" } else { "c++" });
         command.args([
             "-x",
             language,

@@ -2,13 +2,15 @@
 /*
  * A sink that writes a line to syslog for each event: `tracer collect -p nft-dropmon --sink syslog`.
  *
- * It never waits: a line that the daemon does not take at once is lost and counted, and the user is told how many were. Where
- * nobody listens any more, it looks once a second whether somebody does again.
+ * While events happen it never waits: a line that the daemon does not take at once is lost and counted, and the user is told how
+ * many were. (Those of a stored trace can wait a little.) Where nobody listens any more, it looks once a second whether somebody
+ * does again.
  *
  * Lines have the form of RFC 3164, as the C library's syslog() writes them: without the host, which the daemon knows.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,8 @@
 #define SECOND 1000000000ull
 /* How often the user is told of lines that were not taken. */
 #define TOLD_EVERY (60 * SECOND)
+/* How long a line of a stored trace waits for the daemon, in milliseconds. */
+#define PATIENCE 200
 /* As many bytes as the option `longest` permits. */
 #define LINE_MAX_BYTES 65000
 
@@ -34,6 +38,8 @@ struct sink {
 	int fd;
 	/* Whether it may be tried to connect: once in a second. */
 	int may_connect;
+	/* Whether it makes sense to wait: not at all live, nor behind a line for which it was in vain. */
+	int may_wait;
 	unsigned priority;
 	uint32_t form;
 	size_t longest;
@@ -88,7 +94,17 @@ static int connect_to_daemon(struct sink *sink)
 	return 0;
 }
 
-/* Sends a line if that is possible without waiting. */
+/* Waits until the daemon takes lines again, if that may be, and it does. */
+static int waited(struct sink *sink)
+{
+	struct pollfd daemon = { .fd = sink->fd, .events = POLLOUT };
+
+	if (sink->may_wait)
+		sink->may_wait = poll(&daemon, 1, PATIENCE) > 0;
+	return sink->may_wait;
+}
+
+/* Sends a line, live only if that is possible at once. */
 static int taken(struct sink *sink, size_t len)
 {
 	for (;;) {
@@ -101,6 +117,9 @@ static int taken(struct sink *sink, size_t len)
 			break;
 		/* It has more to do than it can: the next line may have better luck. */
 		case EAGAIN:
+			if (waited(sink))
+				break;
+			return 0;
 		case ENOBUFS:
 		case EMSGSIZE:
 			return 0;
@@ -245,6 +264,7 @@ static int32_t start(const struct tracer_host *host, const struct tracer_session
 	sink->host = host;
 	sink->session = session;
 	sink->fd = -1;
+	sink->may_wait = !session->live;
 	if (settle(sink)) {
 		free(sink);
 		return TRACER_FAILED;
@@ -312,6 +332,7 @@ static int32_t tick(void *state, uint64_t now)
 	struct sink *sink = state;
 
 	sink->may_connect = 1;
+	sink->may_wait = !sink->session->live;
 	if (now - sink->told_at >= TOLD_EVERY) {
 		tell(sink);
 		sink->told_at = now;

@@ -5,6 +5,8 @@
  */
 #include "syslog.c"
 
+#include <sys/wait.h>
+
 static char said[512], failed[512], socket_path[108], *form = "text";
 static const char *rendered;
 static uint64_t longest = 480;
@@ -78,8 +80,9 @@ static const struct {
 	uint64_t more;
 } probes[2] = { { { TRACER_TEXT("one"), TRACER_TEXT("k") }, 1 }, { { TRACER_TEXT("net:two"), TRACER_TEXT("tp") }, 2 } };
 
-static const struct tracer_session session = {
+static struct tracer_session session = {
 	.struct_size = sizeof(session),
+	.live = 1,
 	.probe_size = sizeof(probes[0]),
 	.probes = &probes[0].known,
 	.probes_len = 2,
@@ -194,6 +197,37 @@ static void daemon_comes_and_goes(void)
 	close(fd);
 }
 
+/* A stored trace's lines wait: for a daemon that does not go on in vain, but once only. */
+static void stored(void)
+{
+	int fd, i;
+	void *state;
+	struct timespec before, after;
+
+	session.live = 0;
+	fd = listens();
+	state = begun();
+	*said = 0;
+	if (!fork()) {
+		char some[16];
+
+		for (i = 0; i < 3000 && recv(fd, some, sizeof(some), 0) > 0; i++)
+			;
+		_exit(0);
+	}
+	for (i = 0; i < 3000; i++)
+		functions.event(state, &(struct tracer_event){ .struct_size = sizeof(struct tracer_event) });
+	CHECK(wait(&i) > 0 && !i && ((struct sink *)state)->taken == 3000);
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	for (i = 0; i < 3000; i++)
+		functions.event(state, &(struct tracer_event){ .struct_size = sizeof(struct tracer_event) });
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	CHECK(((struct sink *)state)->refused > 0 && after.tv_sec - before.tv_sec < 5);
+	functions.stop(state);
+	session.live = 1;
+	close(fd);
+}
+
 static void refused(void)
 {
 	void *state = NULL;
@@ -215,6 +249,7 @@ int main(void)
 	rendered = "nothing";
 	lines();
 	daemon_comes_and_goes();
+	stored();
 	refused();
 	rmdir(folder);
 	puts("all as it should be");

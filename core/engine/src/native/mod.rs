@@ -1,9 +1,9 @@
 //! Native halves of collectors, and sinks: code of others, in a shared library or linked into this binary, which adds what BPF cannot know
 //! or takes events elsewhere.
 //!
-//! Each runs in a process of its own ([`mod@process`], [`mod@cell`], [`serve`]), for a library can do anything: crash, exit, never return, write where it
+//! Each runs in a process of its own (`process.rs`, `serve.rs`), for a library can do anything: crash, exit, never return, write where it
 //! must not. There, it ends its own process, and costs a deadline at most. Batches of records go over a socket and sections come back
-//! ([`mod@enrich`]); a sink gets the events in the format of traces ([`mod@sink`]).
+//! (`enrich.rs`); a sink gets the events in the format of traces (`sink.rs`).
 
 mod cell;
 mod child;

@@ -32,7 +32,7 @@ pub(super) const LOST: u8 = 117;
 /// How often tracer is told how many events a sink has taken, which is how it knows that the sink goes on.
 const TOLD: Duration = Duration::from_millis(500);
 
-/// Runs a plugin, if these are the words (with the program's name in front) that [`Process`](super::process::Process) starts one
+/// Runs a plugin, if these are the words (with the program's name in front) that tracer starts one
 /// with; `linked` finds a library that is linked into this binary.
 pub fn serve(words: &[OsString], linked: impl FnOnce(&str) -> Option<Entry>) -> Option<ExitCode> {
     let words = Words::of(words)?;

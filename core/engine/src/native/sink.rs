@@ -58,6 +58,7 @@ pub struct NativeSink {
     tell: Box<dyn FnMut(String) + Send>,
     /// Why it is quarantined.
     why: Option<Quarantine>,
+    is_over: bool,
 }
 
 /// The bytes of the trace that are to be sent.
@@ -131,6 +132,7 @@ impl NativeSink {
             waits: None,
             tell,
             why: None,
+            is_over: false,
         })
     }
 
@@ -253,8 +255,17 @@ impl NativeSink {
     /// # Errors
     /// That.
     pub(super) fn end(mut self) -> Result<(), Quarantine> {
+        self.close()
+    }
+
+    fn close(&mut self) -> Result<(), Quarantine> {
+        if mem::replace(&mut self.is_over, true) {
+            return Ok(());
+        }
         let trace = mem::replace(&mut self.trace, TraceSink::new(Bytes::default()));
-        self.with("flush", |_| Box::new(trace).finish());
+        if trace.written() > 0 {
+            self.with("flush", |_| Box::new(trace).finish());
+        }
         if let Err(why) = self.stop() {
             self.quarantine(why);
         }
@@ -345,5 +356,12 @@ impl Sink for NativeSink {
         // The user knows.
         let _ = self.end();
         Ok(())
+    }
+}
+
+impl Drop for NativeSink {
+    /// Another output has failed, and this is not finished for that: what the plugin was given is its own, and it is told the end.
+    fn drop(&mut self) {
+        let _ = self.close();
     }
 }

@@ -247,9 +247,9 @@ fn a_panic_is_told_with_its_place_and_is_the_last_word() {
     let mut out = b"left over".to_vec();
     let failure = instance.enrich(&mut engine, &event(STACK, b""), &mut out).unwrap_err();
     let Failure::Panicked { function: "enrich", why: Some(why) } = &failure else { panic!("{failure:?}") };
-    assert!(why.starts_with("it panicked at ") && why.contains("linked.rs:"), "{why}");
-    assert!(why.ends_with("a length that is Some(Int(-1))"), "{why}");
-    assert!(failure.to_string().starts_with("`enrich` panicked: it panicked at"), "{failure}");
+    assert!(why.contains("linked.rs:"), "{why}");
+    assert!(why.starts_with("a length that is Some(Int(-1)), at "), "{why}");
+    assert!(failure.to_string().starts_with("`enrich` panicked: "), "{failure}");
     assert!(out.is_empty());
     let again = instance.enrich(&mut engine, &event(STACK, b""), &mut out);
     assert_eq!(again, Err(Failure::Over { function: "enrich" }));
