@@ -51,6 +51,37 @@ fn nothing_outlives_it_though_it_is_stopped() {
     assert!(soon(Duration::from_secs(2), || of_plugins(pid).is_empty()), "{process} is left");
 }
 
+/// One that has ended is no more, while tracer goes on.
+#[test]
+fn the_dead_are_buried() {
+    if !can_trace() {
+        return;
+    }
+    let all = [mode("CRASH", "ENRICH"), mode("FAIL", "ENRICH"), mode("FORK_CRASH", "ENRICH")];
+    each(&all, |one| {
+        let plugin = Plugin::new(*one);
+        let mut run = Run::start(&plugin, &["-c", "skb,hostile"]);
+        assert!(run.is_ready());
+        let pid = run.child.id();
+        assert_eq!(children(pid).len(), 1);
+        run.send(50);
+        assert!(soon(Duration::from_secs(4), || children(pid).is_empty()), "{one:?}: {:?}", children(pid));
+        assert!(of_plugins(pid).is_empty() && run.child.try_wait().unwrap().is_none());
+        run.child.kill().unwrap();
+        run.child.wait().unwrap();
+    });
+}
+
+/// All children of a process, those that have ended and were not asked after included.
+fn children(parent: u32) -> Vec<String> {
+    let stat = |entry: fs::DirEntry| fs::read_to_string(entry.path().join("stat")).ok();
+    let is_child = |stat: &String| {
+        let mut behind_name = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+        behind_name.nth(1) == Some(&parent.to_string())
+    };
+    fs::read_dir("/proc").unwrap().flatten().filter_map(stat).filter(is_child).collect()
+}
+
 /// What a plugin's process has: standard input and output that lead nowhere, its library, and the connection; few rights; a session
 /// of its own.
 #[test]

@@ -100,7 +100,7 @@ fn nothing_is_left(tracer: u32, what: &str) {
 }
 
 /// With each of these, events go on without its section.
-const ENRICHING: [(Mode, &str); 26] = [
+const ENRICHING: [(Mode, &str); 27] = [
     // Those that wait for a deadline first.
     (mode("SLEEP", "START"), "without its native half: it did not return from `start` within 10 s"),
     (mode("LOOP", "ENRICH").after(50), "it did not return from `enrich` within 5 s"),
@@ -115,6 +115,7 @@ const ENRICHING: [(Mode, &str); 26] = [
     (mode("STATUS_7", "ENRICH").after(50), "`enrich` returned 7, which means nothing"),
     (mode("PANICKED", "ENRICH").after(50), "`enrich` panicked: index out of bounds"),
     (mode("CRASH", "ENRICH").after(50), "it ended its process in `enrich`: SIGSEGV"),
+    (mode("FORK_CRASH", "ENRICH").after(50), "it ended its process in `enrich`: SIGSEGV"),
     (mode("ABORT", "ENRICH").after(50), "it ended its process in `enrich`: SIGABRT"),
     (mode("EXIT", "ENRICH").after(50), "it ended its process in `enrich`: exit code 0"),
     (mode("THREAD_EXIT", "ENRICH").after(50), "it ended its process in `enrich`"),
@@ -230,6 +231,7 @@ fn the_trace_is_whole_without_a_sink() {
         (mode("FAIL", "FLUSH"), Some("`flush` failed: the disk is full")),
         (mode("PANICKED", "EVENT").after(50), Some("`event` panicked: index out of bounds")),
         (mode("CRASH", "EVENT").after(50), Some("it ended its process in `event`: SIGSEGV")),
+        (mode("FORK_CRASH", "EVENT").after(50), Some("it ended its process in `event`: SIGSEGV")),
         (mode("EXIT", "EVENT").after(50), Some("it ended its process in `event`: exit code 0")),
         (mode("CLOSE_ALL", "EVENT").after(50), Some("a file descriptor that is not its own?")),
         (mode("WRITE_ALL", "EVENT"), Some("something is written to its connection")),

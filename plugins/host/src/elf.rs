@@ -84,7 +84,8 @@ fn exports<Elf: FileHeader<Endian = Endianness>>(
     sections: &[Elf::SectionHeader],
 ) -> Result<bool, LoadError> {
     let broken = || LoadError::Headers("its dynamic symbols are not inside of it".to_owned());
-    for section in sections.iter().filter(|section| section.sh_type(endian) == elf::SHT_DYNSYM) {
+    // A library has one such table; however many there are said to be, it does not take longer than that.
+    if let Some(section) = sections.iter().find(|section| section.sh_type(endian) == elf::SHT_DYNSYM) {
         let symbols: &[Elf::Sym] = section.data_as_array(endian, data).map_err(headers)?;
         let names = sections.get(section.sh_link(endian) as usize).ok_or_else(broken)?;
         let names = names.data(endian, data).map_err(headers)?;

@@ -22,6 +22,7 @@
  *	CLOSE_ALL		closes all file descriptors but the first three (AT)
  *	WRITE_ALL		writes to all of them (AT)
  *	FORK			leaves a child behind, that sleeps for an hour with all that it has inherited (AT)
+ *	FORK_CRASH		leaves such a child behind, and crashes (AT)
  *	FORK_RETURNS		returns twice (AT)
  *	PRINT			to standard output (AT)
  *	CHATTER			10000 messages (AT)
@@ -222,7 +223,7 @@ static int32_t act(enum function at, const struct tracer_event *event)
 	static uint64_t times;
 
 	(void)event;
-	if (at != AT || times++ < AFTER)
+	if (at != AT || ++times <= AFTER)
 		return TRACER_OK;
 #if defined(MODE_CRASH)
 	*(volatile int *)NULL = 1;
@@ -262,11 +263,14 @@ static int32_t act(enum function at, const struct tracer_event *event)
 		if (fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && write(fd, noise, sizeof(noise)) < 0)
 			continue;
 	}
-#elif defined(MODE_FORK)
+#elif defined(MODE_FORK) || defined(MODE_FORK_CRASH)
 	if (fork() == 0) {
 		rest(3600 * 1000L);
 		_exit(0);
 	}
+#ifdef MODE_FORK_CRASH
+	*(volatile int *)NULL = 1;
+#endif
 #elif defined(MODE_FORK_RETURNS)
 	if (fork() < 0)
 		return TRACER_FAILED;

@@ -53,7 +53,8 @@ impl Child {
         self.pid().is_none_or(|pid| !matches!(waitid(WaitId::Pid(pid), options), Ok(None)))
     }
 
-    fn pid(&self) -> Option<Pid> {
+    /// Its number, which is nobody else's before [`Child::wait`] has seen its end.
+    pub(super) fn pid(&self) -> Option<Pid> {
         Pid::from_raw(i32::try_from(self.child.id()).ok()?)
     }
 

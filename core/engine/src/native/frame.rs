@@ -3,14 +3,14 @@
 
 use std::{
     io::{self, Read, Write},
-    os::unix::net::UnixStream,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     time::{Duration, Instant},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    process::{Pid, Signal, getpid, kill_process},
+    process::{Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open},
 };
 
 /// What a frame is. The first ones go to the plugin's process, the others come from it.
@@ -77,6 +77,8 @@ pub(super) struct Channel {
     stream: UnixStream,
     /// The process that may use it, where others may come to have it: those that a plugin forks.
     owner: Option<Pid>,
+    /// The process at the other end: when it has ended, nothing is to come, though others may have that end.
+    peer: Option<OwnedFd>,
 }
 
 /// A frame on its way out.
@@ -140,7 +142,13 @@ impl Channel {
     /// fcntl(2)'s.
     pub(super) fn new(stream: UnixStream) -> io::Result<Channel> {
         stream.set_nonblocking(true)?;
-        Ok(Channel { stream, owner: None })
+        Ok(Channel { stream, owner: None, peer: None })
+    }
+
+    /// The same, to this process, if the kernel can say when it ends (since 5.3).
+    #[must_use]
+    pub(super) fn to(self, peer: Option<Pid>) -> Channel {
+        Channel { peer: peer.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()), ..self }
     }
 
     /// The same, for this process only: one that it forks ends when it gets here.
@@ -189,8 +197,10 @@ impl Channel {
                 Ok(written) => frame.sent += written,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if self.wait(until, deadline)?.contains(PollFlags::IN) {
-                        return Ok(Sent::Incoming);
+                    match self.wait(until, deadline)? {
+                        None => return Err(io::ErrorKind::BrokenPipe.into()),
+                        Some(events) if events.contains(PollFlags::IN) => return Ok(Sent::Incoming),
+                        Some(_) => {}
                     }
                 }
                 Err(error) => return Err(error),
@@ -233,7 +243,7 @@ impl Channel {
 
     /// Whether a frame, or the end, can be received without waiting.
     pub(super) fn is_ready(&self) -> bool {
-        let mut fds = [PollFd::new(&self.stream, PollFlags::IN)];
+        let mut fds = self.watched(PollFlags::IN);
         poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
     }
 
@@ -254,7 +264,9 @@ impl Channel {
                 Ok(read) => bytes = &mut bytes[read..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait(PollFlags::IN, deadline)?;
+                    if self.wait(PollFlags::IN, deadline)?.is_none() {
+                        return Ok(false);
+                    }
                 }
                 // It was closed with something unread.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(false),
@@ -264,15 +276,24 @@ impl Channel {
         Ok(true)
     }
 
-    /// Waits for one of these; says which it was. (A descriptor that is gone is an error that the next call has.)
-    fn wait(&self, until: PollFlags, deadline: Option<Instant>) -> io::Result<PollFlags> {
+    /// What is waited for: the socket, and the end of the process at its other end.
+    fn watched(&self, until: PollFlags) -> Vec<PollFd<'_>> {
+        let peer = self.peer.iter().map(|peer| PollFd::new(peer, PollFlags::IN));
+        [PollFd::new(&self.stream, until)].into_iter().chain(peer).collect()
+    }
+
+    /// Waits for one of these; says which it was, or that the process at the other end has ended. (A descriptor that is gone is an error
+    /// that the next call has.)
+    fn wait(&self, until: PollFlags, deadline: Option<Instant>) -> io::Result<Option<PollFlags>> {
         loop {
             let left = left(deadline)?;
             let left = left.and_then(|left| Timespec::try_from(left).ok());
-            let mut fds = [PollFd::new(&self.stream, until)];
+            let mut fds = self.watched(until);
             match poll(&mut fds, left.as_ref()) {
                 Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => return Ok(fds[0].revents()),
+                // What it has sent before its end comes first.
+                Ok(_) if fds[0].revents().is_empty() => return Ok(None),
+                Ok(_) => return Ok(Some(fds[0].revents())),
                 Err(error) => return Err(error.into()),
             }
         }

@@ -12,6 +12,9 @@ mod enricher;
 mod exercise;
 mod form;
 mod frame;
+mod pace;
+#[cfg(test)]
+mod peer_tests;
 mod process;
 mod said;
 mod serve;
@@ -20,6 +23,7 @@ mod sink;
 
 pub use exercise::{NATIVE_CHECKS, Outcome, exercise};
 pub use form::{Fault, OptionValue, Options, Refusal};
+pub use pace::{Pace, pace};
 pub use process::{Quarantine, WORD};
 pub use serve::serve;
 pub use sink::{NativeSink, Shown};

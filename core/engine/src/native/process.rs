@@ -137,26 +137,26 @@ impl Process {
         let child = Child::new(command.spawn().map_err(Quarantine::start)?);
         // Only now is it sure that it holds the other end alone.
         drop(command);
-        let mut process = Process {
-            child,
-            channel: Channel::new(mine).map_err(Quarantine::start)?,
-            described: Described {
-                name: String::new(),
-                release: String::new(),
-                licence: String::new(),
-                section: None,
-                is_sink: false,
-            },
-            said: Said::default(),
-            taken: 0,
-            payload: Vec::new(),
-        };
+        let mut process = Process::of(child, Channel::new(mine).map_err(Quarantine::start)?);
         let form = serde_json::to_vec(start).map_err(Quarantine::start)?;
         process.send(Kind::Start, &[&form], "load", limit)?;
         process.expect(Kind::Described, "load", limit)?;
         let described = serde_json::from_slice(&process.payload);
         process.described = described.map_err(|error| Quarantine::Nonsense(error.to_string()))?;
         Ok(process)
+    }
+
+    /// A process that has said nothing yet.
+    pub(super) fn of(child: Child, channel: Channel) -> Process {
+        let described = Described {
+            name: String::new(),
+            release: String::new(),
+            licence: String::new(),
+            section: None,
+            is_sink: false,
+        };
+        let channel = channel.to(child.pid());
+        Process { child, channel, described, said: Said::default(), taken: 0, payload: Vec::new() }
     }
 
     pub(super) fn described(&self) -> &Described {

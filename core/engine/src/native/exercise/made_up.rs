@@ -12,7 +12,7 @@ const HUGE: u32 = Schema::MAX_TAIL;
 const STACK: usize = 127;
 
 /// A session with events of each kind at each probe.
-pub(super) fn session(fragment: &Fragment) -> Session {
+pub(in crate::native) fn session(fragment: &Fragment) -> Session {
     let own: Vec<Arc<Schema>> = fragment.readers.iter().map(|reader| Arc::clone(&reader.schema)).collect();
     let with = fragment.native.iter().flat_map(|half| &half.with);
     let mut known: Vec<&str> = own.iter().map(|schema| schema.section()).collect();
@@ -51,7 +51,7 @@ pub(super) fn session(fragment: &Fragment) -> Session {
 }
 
 /// Another run: of another machine, with another order of probes.
-pub(super) fn another(session: &Session) -> Session {
+pub(in crate::native) fn another(session: &Session) -> Session {
     let mut probes: Vec<ProbeInfo> = session.probes.iter().cloned().collect();
     probes.reverse();
     let probes = Arc::new(Probes::new(probes));
@@ -116,7 +116,7 @@ pub(super) enum Of {
 }
 
 /// Records of a session.
-pub(super) struct Records {
+pub(in crate::native) struct Records {
     session: Session,
     noise: Noise,
     /// Numbers of what there is, by which a plugin may find something: a process, a socket, a device.
@@ -126,7 +126,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    pub(super) fn of(session: &Session) -> Records {
+    pub(in crate::native) fn of(session: &Session) -> Records {
         let socket = UnixDatagram::unbound().ok();
         let inode = socket.as_ref().and_then(|socket| rustix::fs::fstat(socket).ok()).map(|stat| stat.st_ino);
         let real = [Some(u64::from(std::process::id())), inode, Some(1)];
@@ -139,7 +139,7 @@ impl Records {
     }
 
     /// One of each kind at each probe: those that a bound is met with.
-    pub(super) fn kinds(&mut self) -> Vec<Vec<u8>> {
+    pub(in crate::native) fn kinds(&mut self) -> Vec<Vec<u8>> {
         let kinds = [Of::Nothing, Of::Byte(0), Of::Byte(0xff), Of::Byte(0x0a), Of::Noise];
         let probes = 0..self.session.probes.iter().len();
         let each = probes.flat_map(|probe| kinds.map(|kind| (probe, kind)));
@@ -147,7 +147,7 @@ impl Records {
     }
 
     /// So many of any kind, but not huge.
-    pub(super) fn some(&mut self, number: usize) -> Vec<Vec<u8>> {
+    pub(in crate::native) fn some(&mut self, number: usize) -> Vec<Vec<u8>> {
         let probes = self.session.probes.iter().filter(|probe| probe.layout.max_size(0) < HUGE).count();
         let record = |_| {
             let probe = self.noise.below(probes);

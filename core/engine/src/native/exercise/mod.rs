@@ -2,7 +2,7 @@
 //! wrong, tracer would bear; here it is told to whoever wrote it.
 
 mod changed;
-mod made_up;
+pub(super) mod made_up;
 mod printed;
 
 use std::{fs::File, os::fd::OwnedFd};
