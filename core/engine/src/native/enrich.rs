@@ -54,7 +54,7 @@ impl Loaded {
         let Some(half) = &fragment.native else {
             return Err(Quarantine::declares("it has no native half"));
         };
-        let process = Process::start(name, &half.library, start)?;
+        let process = Process::start(name, half, start)?;
         let described = process.described();
         if described.name != *name {
             return Err(Quarantine::declares(format!(

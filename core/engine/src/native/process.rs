@@ -11,10 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracer_compose::Library;
+use tracer_compose::{Library, NativeHalf};
 use tracer_event::Escaped;
 
 use super::{
+    cell,
     child::{self, Child},
     form::{Described, Fault, Refusal, Start},
     frame::{Channel, Kind, Outgoing, Sent},
@@ -103,22 +104,23 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts a process for a plugin, and has it load the library.
-    pub(super) fn start(name: &str, library: &Library, start: &Start) -> Result<Process, Quarantine> {
-        Process::start_within(START, name, library, start)
+    pub(super) fn start(name: &str, half: &NativeHalf, start: &Start) -> Result<Process, Quarantine> {
+        Process::start_within(START, name, half, start)
     }
 
     /// The same, where loading may take so long.
     pub(super) fn start_within(
         limit: Duration,
         name: &str,
-        library: &Library,
+        half: &NativeHalf,
         start: &Start,
     ) -> Result<Process, Quarantine> {
         let (mine, its) = UnixStream::pair().map_err(Quarantine::start)?;
         let mut command = Command::new("/proc/self/exe");
         command.arg0("tracer").arg(WORD).arg(name).arg(std::process::id().to_string());
+        command.arg(if half.ptrace { cell::PTRACE } else { "-" });
         // It is inherited by number; that it lives until the process is there is all that matters.
-        let _inherited: Option<OwnedFd> = match library {
+        let _inherited: Option<OwnedFd> = match &half.library {
             Library::Linked => None,
             Library::File(file) => {
                 tracer_plugin_host::inspect(file).map_err(|error| Quarantine::Refused {
