@@ -163,7 +163,7 @@ const CONDUCT: [(Mode, &str, &str); 43] = [
     (mode("FAIL_CONTROL", "EVENT"), "native-no-error", "`event` failed: \\x1b[2Jnothing\\nhappened"),
     (mode("FAIL_SILENT", "ENRICH"), "native-no-error", "`enrich` failed: it returned -77"),
     (mode("STATUS_7", "EVENT"), "native-no-error", "`event` returned 7, which means nothing"),
-    (mode("SAYS_ABSENT", "FLUSH"), "native-no-error", "`flush` returned 1, which means nothing"),
+    (mode("SAYS_ABSENT", "FLUSH"), "native-no-error", "`flush` returned TRACER_ABSENT, which only `enrich` may"),
     (mode("ASK_ON", "ENRICH"), "native-no-error", "more than 16 MiB about one event"),
     (mode("OVERRUN_1", "ENRICH"), "native-stays-in-room", "up to byte 1 behind it"),
     (mode("OVERRUN_2K", "ENRICH"), "native-stays-in-room", "up to byte 2048 behind it"),
