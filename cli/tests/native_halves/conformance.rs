@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use crate::support::{MANIFEST, Mode, Plugin, each, end_of, mode, printed, tracer};
+use crate::support::{MANIFEST, Mode, Plugin, Running, each, mode, printed, tracer};
 
 /// What the suite says of a folder: its exit code, and its lines.
 fn checked(plugin: &Plugin, what: &str) -> (Option<i32>, Vec<String>) {
     let folder = plugin.folder.to_string_lossy().into_owned();
-    let output = end_of(tracer(&["plugin", "check", &folder]).spawn().unwrap(), what);
+    let output = Running::start(tracer(&["plugin", "check", &folder])).end(what);
     let (out, err) = printed(&output);
     assert_eq!(err, "", "{what}: only results are printed");
     (output.status.code(), out.lines().map(str::to_owned).collect())
@@ -63,9 +63,9 @@ fn those_that_behave_pass() {
     each(&all, |one| {
         let lines = passes(&Plugin::new(*one), one.mode);
         let on = lines.iter().find(|line| line.contains("native-no-error")).unwrap();
-        let enriched = on.contains("3025 events, 3025 of which got section `well`");
+        let enriched = on.contains("3022 events, 3022 of which got section `well`");
         assert!(enriched != (one.mode == "SAYS_ABSENT"), "{one:?}: {on}");
-        assert!(on.contains("350 events of two sessions"), "{one:?}: {on}");
+        assert!(on.contains("344 events of two sessions"), "{one:?}: {on}");
     });
 }
 
@@ -143,7 +143,7 @@ fn libraries_of_another_manifest() {
 }
 
 /// What is wrong about what they do.
-const CONDUCT: [(Mode, &str, &str); 43] = [
+const CONDUCT: [(Mode, &str, &str); 37] = [
     // Those that wait for a deadline first.
     (mode("SLEEP", "START"), "native-returns", "it did not return from `start` within 10 s"),
     (mode("SLEEP", "EVENT").after(50), "native-returns", "it did not return from `event` within 10 s"),
@@ -154,7 +154,6 @@ const CONDUCT: [(Mode, &str, &str); 43] = [
     (mode("STATUS_7", "START"), "native-starts", "`start` returned 7, which means nothing"),
     (mode("PANICKED", "START"), "native-no-panic", "`start` panicked: index out of bounds"),
     (mode("PANICKED", "ENRICH").after(1000), "native-no-panic", "`enrich` panicked: index out of bounds"),
-    (mode("PANICKED", "LOSS"), "native-no-panic", "`loss` panicked: index out of bounds"),
     (mode("FAIL", "ENRICH").after(2999), "native-no-error", "`enrich` failed: the disk is full"),
     (mode("FAIL", "EVENT").after(340), "native-no-error", "`event` failed: the disk is full"),
     (mode("FAIL", "LOSS"), "native-no-error", "`loss` failed: the disk is full"),
@@ -163,17 +162,19 @@ const CONDUCT: [(Mode, &str, &str); 43] = [
     (mode("FAIL_CONTROL", "EVENT"), "native-no-error", "`event` failed: \\x1b[2Jnothing\\nhappened"),
     (mode("FAIL_SILENT", "ENRICH"), "native-no-error", "`enrich` failed: it returned -77"),
     (mode("STATUS_7", "EVENT"), "native-no-error", "`event` returned 7, which means nothing"),
-    (mode("SAYS_ABSENT", "FLUSH"), "native-no-error", "`flush` returned TRACER_ABSENT, which only `enrich` may"),
+    (
+        mode("SAYS_ABSENT", "FLUSH"),
+        "native-no-error",
+        "`flush` returned TRACER_ABSENT, which only `enrich` may",
+    ),
     (mode("ASK_ON", "ENRICH"), "native-no-error", "more than 16 MiB about one event"),
     (mode("OVERRUN_1", "ENRICH"), "native-stays-in-room", "up to byte 1 behind it"),
-    (mode("OVERRUN_2K", "ENRICH"), "native-stays-in-room", "up to byte 2048 behind it"),
     (mode("OVERRUN_FAR", "ENRICH"), "native-stays-in-room", "up to byte 2001 behind it"),
     (mode("UNDERRUN_1", "ENRICH"), "native-stays-in-room", "up to byte 1 in front of it"),
     (mode("WRITE_ALL", "ENRICH"), "native-stays-in-room", "that does not belong there"),
     (mode("TEXTS_USED", "ENRICH"), "native-sizes", "its texts take 101 bytes; the room has 100"),
     (mode("TEXT_OUTSIDE", "ENRICH"), "native-sizes", "the text other is said to be 8 bytes"),
     (mode("THREAD", "START"), "native-asks-in-time", "it called `address` of the host's from a thread"),
-    (mode("THREAD", "FLUSH"), "native-asks-in-time", "it called `address` of the host's from a thread"),
     (
         mode("THREAD_LATER", "ENRICH"),
         "native-asks-in-time",
@@ -183,7 +184,6 @@ const CONDUCT: [(Mode, &str, &str); 43] = [
     (mode("EVENT_IN_TICK", "TICK"), "native-asks-in-time", "in a function that is not given an event"),
     (mode("CRASH", "START"), "native-lives", "it ended its process in `start`: SIGSEGV"),
     (mode("CRASH", "LOSS"), "native-lives", "it ended its process in `event`: SIGSEGV"),
-    (mode("ABORT", "ENRICH"), "native-lives", "it ended its process in `enrich`: SIGABRT"),
     (mode("EXIT", "TICK"), "native-lives", "it ended its process in `tick`: exit code 0"),
     (mode("EXIT", "STOP"), "native-lives", "it ended its process in `stop`: exit code 0"),
     (mode("THREAD_EXIT", "ENRICH"), "native-lives", "it ended its process in `enrich`"),
@@ -191,7 +191,6 @@ const CONDUCT: [(Mode, &str, &str); 43] = [
     (mode("SMASH", "ENRICH"), "native-lives", "it ended its process in `enrich`: SIGSEGV"),
     (mode("CLOSE_ALL", "ENRICH"), "native-lives", "did it close a file descriptor that is not its own?"),
     (mode("FAIL", "STOP"), "native-stops", "`stop` failed: the disk is full"),
-    (mode("CLOSE_ALL", "EVENT"), "native-lives", "did it close a file descriptor that is not its own?"),
 ];
 
 #[test]

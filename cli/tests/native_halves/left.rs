@@ -24,8 +24,7 @@ fn nothing_outlives_a_tracer_that_is_killed() {
         assert!(soon(PATIENCE, || of_plugins(pid).len() == processes), "{one:?}: {:?}", of_plugins(pid));
         // Within the call that does not return.
         std::thread::sleep(Duration::from_millis(300));
-        run.child.kill().unwrap();
-        run.child.wait().unwrap();
+        run.child.kill();
         assert!(
             soon(Duration::from_secs(2), || of_plugins(pid).is_empty()),
             "{one:?}: {:?} are left",
@@ -46,8 +45,7 @@ fn nothing_outlives_it_though_it_is_stopped() {
     let pid = run.child.id();
     let process = of_plugins(pid).remove(0);
     assert!(Command::new("kill").args(["-STOP", &process]).status().unwrap().success());
-    run.child.kill().unwrap();
-    run.child.wait().unwrap();
+    run.child.kill();
     assert!(soon(Duration::from_secs(2), || of_plugins(pid).is_empty()), "{process} is left");
 }
 
@@ -66,9 +64,8 @@ fn the_dead_are_buried() {
         assert_eq!(children(pid).len(), 1);
         run.send(50);
         assert!(soon(Duration::from_secs(4), || children(pid).is_empty()), "{one:?}: {:?}", children(pid));
-        assert!(of_plugins(pid).is_empty() && run.child.try_wait().unwrap().is_none());
-        run.child.kill().unwrap();
-        run.child.wait().unwrap();
+        assert!(of_plugins(pid).is_empty() && !run.child.has_ended());
+        run.child.kill();
     });
 }
 
@@ -115,8 +112,7 @@ fn a_process_has_little() {
         assert_eq!(line("NoNewPrivs:"), "1");
         assert_eq!(line("NSsid:"), *process);
     }
-    run.child.kill().unwrap();
-    run.child.wait().unwrap();
+    run.child.kill();
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Runs go on, whatever a native half does: all events are in the trace, which is whole, the user is told, the trace says how
 //! many events miss something, and no process is left.
 
-use std::{net::UdpSocket, process::Child, time::Duration};
+use std::{net::UdpSocket, time::Duration};
 
 use crate::support::{
-    Mode, PATIENCE, Plugin, can_trace, each, end_of, mode, of_plugins, printed, soon, tracer,
+    Mode, PATIENCE, Plugin, Running, can_trace, each, mode, of_plugins, printed, soon, tracer,
 };
 
 /// Events of a run.
@@ -15,7 +15,7 @@ pub struct Run<'a> {
     plugin: &'a Plugin,
     socket: UdpSocket,
     to: UdpSocket,
-    pub child: Child,
+    pub child: Running,
 }
 
 impl<'a> Run<'a> {
@@ -28,7 +28,7 @@ impl<'a> Run<'a> {
         let (trace, ready) = (trace.to_string_lossy(), ready.to_string_lossy());
         let rest = ["-P", "tp:net:netif_receive_skb", "-f", &filter, "-o", &trace, "--ready-file", &ready];
         let words = [&["collect", "--plugin", &folder][..], words, &rest].concat();
-        let child = tracer(&words).spawn().unwrap();
+        let child = Running::start(tracer(&words));
         Run { plugin, socket: UdpSocket::bind("127.0.0.1:0").unwrap(), to, child }
     }
 
@@ -36,7 +36,7 @@ impl<'a> Run<'a> {
     pub fn is_ready(&mut self) -> bool {
         let ready = self.plugin.beside("ready");
         let child = &mut self.child;
-        let came = soon(PATIENCE, || ready.exists() || child.try_wait().unwrap().is_some());
+        let came = soon(PATIENCE, || ready.exists() || child.has_ended());
         assert!(came, "it was not ready");
         ready.exists()
     }
@@ -55,10 +55,10 @@ impl<'a> Run<'a> {
             soon(PATIENCE, || {
                 self.send(left.min(25));
                 left = left.saturating_sub(25);
-                self.child.try_wait().unwrap().is_some()
+                self.child.has_ended()
             });
         }
-        let output = end_of(self.child, what);
+        let output = self.child.end(what);
         let (out, err) = printed(&output);
         assert_eq!(out, "", "{what}");
         (output.status.code(), err, pid)

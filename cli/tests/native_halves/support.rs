@@ -119,18 +119,46 @@ pub fn tracer(words: &[&str]) -> Command {
     command
 }
 
-/// The end of a process that ends by itself.
-#[track_caller]
-pub fn end_of(mut child: Child, what: &str) -> Output {
-    let end = Instant::now() + PATIENCE;
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > end {
-            let _ = child.kill();
-            panic!("{what}: it did not end: {:?}", child.wait_with_output());
-        }
-        sleep(Duration::from_millis(10));
+/// A process that does not outlive the test, which may fail.
+pub struct Running(Option<Child>);
+
+impl Running {
+    pub fn start(mut command: Command) -> Running {
+        Running(Some(command.spawn().unwrap()))
     }
-    child.wait_with_output().unwrap()
+
+    fn child(&mut self) -> &mut Child {
+        self.0.as_mut().unwrap()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.0.as_ref().unwrap().id()
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child().try_wait().unwrap().is_some()
+    }
+
+    pub fn kill(&mut self) {
+        self.child().kill().unwrap();
+        self.child().wait().unwrap();
+    }
+
+    /// Its end, which comes by itself.
+    #[track_caller]
+    pub fn end(mut self, what: &str) -> Output {
+        assert!(soon(PATIENCE, || self.has_ended()), "{what}: it did not end");
+        self.0.take().unwrap().wait_with_output().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
 }
 
 /// What was printed to standard output and error.

@@ -111,13 +111,18 @@ fn limit_memory() -> io::Result<()> {
     Ok(rustix::process::setrlimit(Resource::Data, limits)?)
 }
 
+/// Ends this process and all that it has forked, as tracer would.
+pub(super) fn end_all() {
+    let _ = rustix::process::kill_current_process_group(Signal::KILL);
+}
+
 /// Has a thread wait for tracer's end, however that comes, and end this process's group then. The kernel's signal for that reaches only
 /// this process, and not what it has forked.
 fn watch(socket: UnixStream) -> io::Result<()> {
     let watch = move || {
         // The end is always waited for, and nothing else is.
         while poll(&mut [PollFd::new(&socket, PollFlags::empty())], None) == Err(rustix::io::Errno::INTR) {}
-        let _ = rustix::process::kill_current_process_group(Signal::KILL);
+        end_all();
     };
     thread::Builder::new().name("tracer-watch".to_owned()).spawn(watch).map(drop)
 }

@@ -247,6 +247,13 @@ impl Channel {
         poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
     }
 
+    /// Whether nobody has the other end any more.
+    pub(super) fn is_closed(&self) -> bool {
+        let mut fds = [PollFd::new(&self.stream, PollFlags::empty())];
+        let ready = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        ready.is_ok() && fds[0].revents().contains(PollFlags::HUP)
+    }
+
     /// Another descriptor of this end.
     ///
     /// # Errors
@@ -357,7 +364,9 @@ mod tests {
         assert!(b.is_ready());
         assert_eq!((b.receive(&mut got, soon()).unwrap(), got.as_slice()), (Some(Kind::Batch), &b"abc"[..]));
         assert_eq!((b.receive(&mut got, soon()).unwrap(), got.len()), (Some(Kind::Tick), 5000));
+        assert!(!b.is_closed());
         drop(a);
+        assert!(b.is_closed());
         assert_eq!(b.receive(&mut got, soon()).unwrap(), None);
     }
 

@@ -20,7 +20,7 @@ use tracer_trace::{
 };
 
 use super::{
-    cell::{Words, enter},
+    cell::{Words, end_all, enter},
     form::{Described, Fault, Refusal, Role, Start},
     frame::{self, Channel, Kind},
     services::{Shared, clocks, parts},
@@ -52,6 +52,10 @@ pub fn serve(words: &[OsString], linked: impl FnOnce(&str) -> Option<Entry>) -> 
         },
     };
     let served = run(&channel, load);
+    if channel.borrow().is_closed() {
+        // Now, for who waits for it may not get to it before this process has ended.
+        end_all();
+    }
     // The plugin may have closed it, and that cannot be done twice.
     std::mem::forget(channel);
     // Tracer, if it is there, tells the user.

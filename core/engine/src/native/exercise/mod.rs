@@ -52,7 +52,7 @@ const ENRICHED: usize = 3000;
 const TAKEN: usize = 300;
 const AT_ENDS: usize = 100;
 /// The first events, and one of so many of the others, are shown in all ways.
-const KINDS: usize = 25;
+const KINDS: usize = 22;
 const SHOWN: usize = 10;
 /// Events between two looks at the clock.
 const BETWEEN_TICKS: usize = 700;
