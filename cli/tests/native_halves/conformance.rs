@@ -161,7 +161,6 @@ const CONDUCT: [(Mode, &str, &str); 37] = [
     (mode("FAIL", "FLUSH"), "native-no-error", "`flush` failed: the disk is full"),
     (mode("FAIL_CONTROL", "EVENT"), "native-no-error", "`event` failed: \\x1b[2Jnothing\\nhappened"),
     (mode("FAIL_SILENT", "ENRICH"), "native-no-error", "`enrich` failed: it returned -77"),
-    (mode("STATUS_7", "EVENT"), "native-no-error", "`event` returned 7, which means nothing"),
     (
         mode("SAYS_ABSENT", "FLUSH"),
         "native-no-error",
