@@ -345,7 +345,7 @@ fn at_fault(error: &FolderError) -> &'static str {
             E::Signature { .. } => "signatures",
             E::Field { .. } | E::Schema { .. } => "schema",
             E::TooLarge { .. } | E::MapName { .. } => "sizes",
-            E::Missing { .. } => "manifest-matches-object",
+            E::Missing { .. } | E::OtherSection { .. } => "manifest-matches-object",
         },
     }
 }

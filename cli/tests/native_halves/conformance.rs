@@ -161,7 +161,11 @@ const CONDUCT: [(Mode, &str, &str); 37] = [
     (mode("FAIL", "FLUSH"), "native-no-error", "`flush` failed: the disk is full"),
     (mode("FAIL_CONTROL", "EVENT"), "native-no-error", "`event` failed: \\x1b[2Jnothing\\nhappened"),
     (mode("FAIL_SILENT", "ENRICH"), "native-no-error", "`enrich` failed: it returned -77"),
-    (mode("SAYS_ABSENT", "FLUSH"), "native-no-error", "`flush` returned 1, which means nothing"),
+    (
+        mode("SAYS_ABSENT", "FLUSH"),
+        "native-no-error",
+        "`flush` returned TRACER_ABSENT, which only `enrich` may",
+    ),
     (mode("ASK_ON", "ENRICH"), "native-no-error", "more than 16 MiB about one event"),
     (mode("OVERRUN_1", "ENRICH"), "native-stays-in-room", "up to byte 1 behind it"),
     (mode("OVERRUN_FAR", "ENRICH"), "native-stays-in-room", "up to byte 2001 behind it"),

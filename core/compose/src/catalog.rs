@@ -210,6 +210,7 @@ impl Catalog {
             (None, Some(_)) => Err(Diagnostic::error(format!("`{}` is no sink", name.value))
                 .at(name.source.clone())
                 .because("it is a collector, whose `collector.toml` has no `[native]` with `sink = true`")
+                .hint(format!("`-c {}` asks for it as a collector", name.value))
                 .into()),
             (None, None) => {
                 let known: Vec<&str> = self.sinks().map(|sink| sink.manifest.name.as_str()).collect();

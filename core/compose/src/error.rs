@@ -107,6 +107,16 @@ pub enum FragmentError {
         /// The name.
         name: String,
     },
+    /// The manifest describes another section than the one that its native half is to add.
+    #[error(
+        "collector.toml describes section `{section}`, but its `[native]` adds `{native}`: write the same name in both"
+    )]
+    OtherSection {
+        /// The section of `[section.NAME]`.
+        section: String,
+        /// That of `[native]`.
+        native: String,
+    },
     /// The object uses an option that its manifest does not define as a number.
     #[error("the object uses option `{0}`, which collector.toml does not define as a number")]
     NoOption(String),

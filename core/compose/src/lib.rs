@@ -48,8 +48,8 @@ pub use image::{Blame, Image, ImageMap, compose, compose_alone, compose_hook};
 pub use kernel_enum::{KernelEnumField, KernelEnums};
 pub use link::{Func, Linked, MapSpec, Target, btf_section, kernel_types};
 pub use manifest::{
-    Guard as ManifestGuard, Manifest, ManifestError, ManifestNative, ManifestOption, Need, PlaceName,
-    SectionText, TextOption,
+    Guard as ManifestGuard, Manifest, ManifestError, ManifestNative, ManifestOption, NativeNeed, Need,
+    PlaceName, SectionText, TextOption,
 };
 #[doc(hidden)]
 pub use registry::inventory;

@@ -84,6 +84,18 @@ pub struct ManifestNative {
     /// Whether `--sink` gives it events.
     #[serde(default)]
     pub sink: bool,
+    /// Rights that its process does not have otherwise.
+    #[serde(default)]
+    pub needs: Vec<NativeNeed>,
+}
+
+/// A right that a native half may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NativeNeed {
+    /// To look into other processes, such as at their descriptors (`CAP_SYS_PTRACE`). It is more than that: who has it can do with
+    /// another process, tracer's own included, what a debugger can.
+    Ptrace,
 }
 
 /// What a collector knows about a probe's hits, for the sake of all collectors that read there: a
@@ -248,7 +260,7 @@ impl Manifest {
                 return Err(ManifestError::Sizes(option.name.clone()));
             }
         }
-        if let Some(ManifestNative { section, with, sink }) = &manifest.native {
+        if let Some(ManifestNative { section, with, sink, .. }) = &manifest.native {
             match section {
                 None if !sink => return Err(ManifestError::Native),
                 None if !with.is_empty() => return Err(ManifestError::With("there is no `section`")),
@@ -304,9 +316,15 @@ mod tests {
         let owner = native(lines);
         assert_eq!(owner.options[0].text.as_ref().unwrap().default, "a b");
         let section = Some("o".to_owned());
-        assert_eq!(owner.native, Some(ManifestNative { section, with: Vec::new(), sink: false }));
+        assert_eq!(
+            owner.native,
+            Some(ManifestNative { section, with: Vec::new(), sink: false, needs: Vec::new() })
+        );
         let sink = native("[native]\nsink = true\n").native;
-        assert_eq!(sink, Some(ManifestNative { section: None, with: Vec::new(), sink: true }));
+        assert_eq!(
+            sink,
+            Some(ManifestNative { section: None, with: Vec::new(), sink: true, needs: Vec::new() })
+        );
         assert_eq!(native("").native, None);
     }
 
@@ -334,6 +352,8 @@ mod tests {
         let itself = native("[native]\nsection = \"o\"\nwith = [\"skb\", \"o\"]\n");
         assert!(itself.to_string().contains("that very section"), "{itself}");
         assert_eq!(native("[native]\nsection = \"my-own\"\n"), ManifestError::Name("my-own".into()));
+        let right = native("[native]\nsink = true\nneeds = [\"root\"]\n").to_string();
+        assert!(right.contains("ptrace"), "{right}");
         assert!(native("[native]\nsection = \"o\"\nlibrary = \"l.so\"\n").to_string().contains("`library`"));
         let text = "[[option]]\nname = \"n\"\nabout = \"z\"\ntext = { default = \"\" }\n";
         assert_eq!(native(text), ManifestError::Text("n".into()));

@@ -297,6 +297,11 @@ fn a_native_half_stands_beside_the_object() {
     assert!(parse("sink = true\n").unwrap().is_collector());
     let same = parse("section = \"x\"\n").unwrap_err().to_string();
     assert_eq!(same, "section x: `[native]` adds it, and a reader reports one of that name");
+    let other = parse("section = \"owner\"\n[section.ovner]\nplace = \"line\"\ntext = \"{n}\"\n")
+        .unwrap_err()
+        .to_string();
+    let expected = "collector.toml describes section `ovner`, but its `[native]` adds `owner`: write the same name in both";
+    assert_eq!(other, expected);
 }
 
 #[test]

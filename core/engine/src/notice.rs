@@ -104,6 +104,7 @@ impl fmt::Display for Notice {
                 write!(f, "{events} events, {rate}/s, {lost} lost")?;
                 if *limited > 0 { write!(f, ", {limited} over the rate limit") } else { Ok(()) }
             }
+            Self::Waiting { left: 0 } => f.write_str("waiting for the output to finish; Ctrl-C ends that"),
             Self::Waiting { left } => {
                 write!(f, "waiting for the output to take {left} more events; Ctrl-C drops them")
             }

@@ -64,7 +64,25 @@ fn a_c_compiler_sees_the_same_places() {
     let dir = std::env::temp_dir().join(format!("tracer-header-{}", std::process::id()));
     fs::create_dir_all(&dir).unwrap();
     let file = dir.join("places.c");
-    fs::write(&file, format!("#include \"tracer/plugin.h\"\n{lines}")).unwrap();
+    // The macros, as somebody would use them.
+    let uses = r#"
+struct state { uint32_t verdict; uint32_t name; };
+static const struct tracer_name verdicts[] = { { 0, TRACER_TEXT("drop") }, { 1, TRACER_TEXT("accept") } };
+static const struct tracer_field fields[] = {
+	TRACER_FIELD_NAMED(struct state, verdict, UINT, verdicts),
+	TRACER_FIELD(struct state, name, TEXT, ""),
+};
+static const struct tracer_section section = {
+	sizeof(section), sizeof(fields[0]), TRACER_TEXT("state"), sizeof(struct state), 64, fields, 2,
+};
+static const struct tracer_functions functions = { sizeof(functions), 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL };
+static const struct tracer_plugin plugin = {
+	TRACER_MAGIC, TRACER_MAJOR, TRACER_MINOR, sizeof(plugin), TRACER_TEXT("state"), TRACER_TEXT("1"), TRACER_TEXT("MIT"),
+	&section, &functions,
+};
+TRACER_PLUGIN(plugin)
+"#;
+    fs::write(&file, format!("#include \"tracer/plugin.h\"\n{lines}{uses}")).unwrap();
     let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("include");
     for standard in ["c11", "c++17"] {
         // C++ has its own word for it.

@@ -98,7 +98,7 @@ pub enum Failure {
     Returned { function: &'static str, code: i32, why: Option<String> },
     #[error("`{function}` panicked: {}", because(why.as_deref(), c::PANICKED))]
     Panicked { function: &'static str, why: Option<String> },
-    #[error("`{function}` returned {code}, which means nothing")]
+    #[error("`{function}` returned {}", no_status(*code))]
     NoStatus { function: &'static str, code: i32 },
     #[error("`{function}` wrote beyond its room: {what}")]
     Overrun { function: &'static str, what: String },
@@ -112,6 +112,13 @@ pub enum Failure {
     WrongTime { callback: &'static str, when: When },
     #[error("`{function}` is not called: the plugin failed before")]
     Over { function: &'static str },
+}
+
+fn no_status(code: i32) -> String {
+    match code {
+        c::ABSENT => "TRACER_ABSENT, which only `enrich` may".to_owned(),
+        code => format!("{code}, which means nothing"),
+    }
 }
 
 fn because(why: Option<&str>, code: i32) -> String {

@@ -142,7 +142,8 @@ impl Room {
             let Some(place) = out.get(*offset..).and_then(<[u8]>::first_chunk) else { continue };
             let place = u32::from_le_bytes(*place);
             let (start, len) = (place & 0xffff, place >> 16);
-            if len > 0 && (start < from || start + len > to) {
+            // An empty one may be anywhere that is in the section, as 0 is.
+            if (len > 0 && start < from) || start + len > to {
                 out.clear();
                 return Err(Failure::Text { function: ENRICH, field: field.clone(), start, len, from, to });
             }
@@ -154,4 +155,43 @@ impl Room {
 /// Bytes that nothing writes by mistake: no zero, no ASCII, no 0xff, and none like its neighbours.
 fn pattern(index: usize) -> u8 {
     0x81 + (index * 37 % 126) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DeclaredField;
+
+    /// What is taken of a room with one text, of which the plugin says this, and 8 bytes of texts.
+    fn taken(start: u32, len: u32) -> Result<(), Failure> {
+        let field = DeclaredField {
+            name: "name".to_owned(),
+            show: String::new(),
+            kind: c::KIND_TEXT,
+            offset: 0,
+            size: 4,
+            names: Vec::new(),
+        };
+        let section = DeclaredSection { name: "s".to_owned(), size: 4, texts: 16, fields: vec![field] };
+        let mut room = Room::new(&section);
+        let given = room.offer();
+        // SAFETY: it is this room's, which has a struct of 4 bytes.
+        unsafe {
+            (*given).texts_used = 8;
+            (*given).section.cast::<u32>().write(len << 16 | start);
+        }
+        room.take(&mut Vec::new())
+    }
+
+    #[test]
+    fn texts_are_inside_of_what_is_used() {
+        for (start, len) in [(0, 0), (4, 8), (4, 0), (12, 0), (11, 1)] {
+            assert_eq!(taken(start, len), Ok(()), "{len} at {start}");
+        }
+        for (start, len) in [(13, 0), (0xffff, 0), (12, 1), (0, 1), (3, 2), (0xffff, 0xffff)] {
+            let text =
+                Failure::Text { function: ENRICH, field: "name".to_owned(), start, len, from: 4, to: 12 };
+            assert_eq!(taken(start, len), Err(text));
+        }
+    }
 }

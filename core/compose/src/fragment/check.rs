@@ -12,7 +12,15 @@ impl Fragment {
         let missing = |what, name: &str| Err(FragmentError::Missing { what, name: name.to_owned() });
         for section in self.manifest.sections.keys() {
             if self.schema(section).is_none() && self.native_section() != Some(section) {
-                return missing("section", section);
+                return match self.native_section() {
+                    Some(native) if !self.manifest.sections.contains_key(native) => {
+                        Err(FragmentError::OtherSection {
+                            section: section.clone(),
+                            native: native.to_owned(),
+                        })
+                    }
+                    _ => missing("section", section),
+                };
             }
         }
         self.check_native()?;

@@ -6,7 +6,7 @@ use std::{fs::File, sync::Arc};
 use tracer_event::{Field, Kind, Schema, Show, Tail};
 
 use super::{Fragment, SECTION_MAX};
-use crate::{error::FragmentError, schema};
+use crate::{error::FragmentError, manifest::NativeNeed, schema};
 
 /// Bytes of all texts behind a native section at most.
 pub const TEXTS_MAX: u32 = 32_768;
@@ -23,6 +23,8 @@ pub struct NativeHalf {
     pub with: Vec<String>,
     /// Whether `--sink` gives it events.
     pub sink: bool,
+    /// Whether its process may look into others: [`NativeNeed::Ptrace`](crate::NativeNeed).
+    pub ptrace: bool,
     /// Its code.
     pub library: Library,
 }
@@ -56,7 +58,8 @@ impl Fragment {
         if with.is_empty() {
             with = self.readers.iter().map(|reader| reader.schema.section().to_owned()).collect();
         }
-        Some(NativeHalf { section: told.section.clone(), with, sink: told.sink, library })
+        let ptrace = told.needs.contains(&NativeNeed::Ptrace);
+        Some(NativeHalf { section: told.section.clone(), with, sink: told.sink, ptrace, library })
     }
 
     /// The native section has a name of its own, and a text that can be read.

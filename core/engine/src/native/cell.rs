@@ -22,9 +22,14 @@ use tracer_kernel::{
 
 use super::{frame::Channel, process::WORD};
 
-/// What a plugin's process may still do: look into other processes and files, whoever's they are, and see the kernel's addresses. It
-/// can change nothing for which root's rights are needed.
-const CAPABILITIES: [Capability; 3] = [Capability::DacReadSearch, Capability::SysPtrace, Capability::Syslog];
+/// What a plugin's process may still do: look into files, whoever's they are, and see the kernel's addresses.
+const CAPABILITIES: [Capability; 2] = [Capability::DacReadSearch, Capability::Syslog];
+/// The same with what the manifest's `needs = ["ptrace"]` asks for: to look into other processes. Nothing is changed with that by mistake. On
+/// purpose, much is: who has it may attach to any process with ptrace(2) and write to its memory, and tracer or init are no exception.
+const WITH_PTRACE: [Capability; 3] = [Capability::DacReadSearch, Capability::SysPtrace, Capability::Syslog];
+
+/// The word for that right.
+pub(super) const PTRACE: &str = "ptrace";
 
 /// Descriptors below this are the standard ones.
 const FIRST: i32 = 10;
@@ -37,6 +42,8 @@ pub(super) struct Words {
     /// The plugin's name.
     pub(super) name: String,
     parent: OsString,
+    /// Whether it may look into other processes.
+    ptrace: bool,
     /// The descriptor of the library, if that is not linked into this binary.
     library: Option<OsString>,
 }
@@ -44,10 +51,11 @@ pub(super) struct Words {
 impl Words {
     /// Reads a command line; `None` if it is another.
     pub(super) fn of(words: &[OsString]) -> Option<Words> {
-        let [_, word, name, parent, library @ ..] = words else { return None };
+        let [_, word, name, parent, rights, library @ ..] = words else { return None };
         (word == WORD).then(|| Words {
             name: name.to_string_lossy().into_owned(),
             parent: parent.clone(),
+            ptrace: rights == PTRACE,
             library: library.first().cloned(),
         })
     }
@@ -81,7 +89,7 @@ pub(super) fn enter(words: &Words) -> io::Result<(Channel, Option<File>)> {
     limit_memory()?;
     rustix::thread::set_no_new_privs(true)?;
     // Without any there is nothing to drop.
-    let _ = keep_only(&CAPABILITIES);
+    let _ = keep_only(if words.ptrace { &WITH_PTRACE } else { &CAPABILITIES });
     let channel = Channel::new(UnixStream::from(socket))?.mine();
     watch(channel.another()?)?;
     Ok((channel, library))
@@ -127,9 +135,12 @@ mod tests {
     fn only_these_words_begin_a_process() {
         let words = |words: &[&str]| Words::of(&words.iter().map(OsString::from).collect::<Vec<_>>());
         assert!(words(&["tracer", WORD, "x"]).is_none());
-        assert!(words(&["tracer", "collect", "x", "1"]).is_none());
-        let linked = words(&["tracer", WORD, "x", "1"]).unwrap();
+        assert!(words(&["tracer", "collect", "x", "1", "-"]).is_none());
+        let linked = words(&["tracer", WORD, "x", "1", "-"]).unwrap();
         assert!(linked.name == "x" && linked.library.is_none());
-        assert_eq!(words(&["tracer", WORD, "x", "1", "7"]).unwrap().library, Some(OsString::from("7")));
+        assert_eq!(
+            words(&["tracer", WORD, "x", "1", PTRACE, "7"]).unwrap().library,
+            Some(OsString::from("7"))
+        );
     }
 }

@@ -54,7 +54,7 @@ impl Loaded {
         let Some(half) = &fragment.native else {
             return Err(Quarantine::declares("it has no native half"));
         };
-        let process = Process::start(name, &half.library, start)?;
+        let process = Process::start(name, half, start)?;
         let described = process.described();
         if described.name != *name {
             return Err(Quarantine::declares(format!(
@@ -135,8 +135,8 @@ impl Batch {
 }
 
 impl Enriching {
-    /// Starts the halves for these probes. One that fails, or a section that some probe has no room for, is an error of the first
-    /// kind that says which it is.
+    /// Starts the halves for these probes. `refuse` is told of each that fails; a probe that has no room for their sections goes without them,
+    /// and [`Enriching::said`] tells that.
     pub(crate) fn start(
         loaded: Vec<Loaded>,
         session: &Session,
@@ -166,7 +166,15 @@ impl Enriching {
             let adding: Vec<usize> = started.iter().enumerate().filter_map(adds).collect();
             let schemas = adding.iter().map(|index| Arc::clone(&started[*index].schema)).collect();
             // More than 64 sections, or two of one name: then it stays as it is.
-            let widen = Widen::new(&probe.layout, schemas).ok().filter(|_| !adding.is_empty());
+            let widen = match Widen::new(&probe.layout, schemas) {
+                Ok(widen) => Some(widen).filter(|_| !adding.is_empty()),
+                Err(error) => {
+                    let names: Vec<_> = adding.iter().map(|index| started[*index].name.as_str()).collect();
+                    let names = names.join(", ");
+                    said.push(format!("events of {} get no section of plugins {names}: {error}", probe.name));
+                    None
+                }
+            };
             let layout = widen.as_ref().map_or(&probe.layout, Widen::layout);
             wide.push(ProbeInfo { layout: Arc::clone(layout), ..probe.clone() });
             let adds = widen.map(|widen| Adds { widen, by: adding });
@@ -252,8 +260,11 @@ impl Enriching {
                 wrong.push(*index);
             }
         }
-        let none = vec![None; sections.len()];
-        let written = adds.widen.record(&narrow, &none, &mut self.out).is_ok();
+        // What the others have answered is not worse for that.
+        let answered = adds.by.iter().zip(&sections);
+        let right: Vec<_> =
+            answered.map(|(index, section)| section.filter(|_| !wrong.contains(index))).collect();
+        let written = adds.widen.record(&narrow, &right, &mut self.out).is_ok();
         for index in wrong {
             let why = Quarantine::Nonsense(error.to_string());
             self.enrichers[index].distrust(next[index] - 1, &why, &mut self.said);

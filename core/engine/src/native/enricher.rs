@@ -88,7 +88,8 @@ impl Enricher {
         process.expect(Kind::Sections, "enrich", BATCH)?;
         process.swap_payload(&mut self.answer);
         let mut rest = &self.answer[..];
-        while !rest.is_empty() {
+        // One more than was asked for is enough to see that it is wrong.
+        while !rest.is_empty() && self.sections.len() <= self.wanted {
             let before = self.answer.len() - rest.len();
             let piece = frame::take(&mut rest);
             let piece = piece.ok_or_else(|| Quarantine::Nonsense("its sections are cut".to_owned()))?;

@@ -11,10 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracer_compose::Library;
+use tracer_compose::{Library, NativeHalf};
 use tracer_event::Escaped;
 
 use super::{
+    cell,
     child::{self, Child},
     form::{Described, Fault, Refusal, Start},
     frame::{Channel, Kind, Outgoing, Sent},
@@ -78,9 +79,9 @@ pub enum Quarantine {
 }
 
 impl Quarantine {
-    /// What the library declares is not what collector.toml says.
-    pub(super) fn declares(why: impl Into<String>) -> Quarantine {
-        Quarantine::Refused { refusal: Refusal::Declaration, why: why.into() }
+    /// What the library declares is not what collector.toml says, or cannot be. The reason may have the library's own words in it.
+    pub(super) fn declares(why: impl AsRef<str>) -> Quarantine {
+        Quarantine::Refused { refusal: Refusal::Declaration, why: harmless(why.as_ref()) }
     }
 
     fn start(error: impl Into<io::Error>) -> Quarantine {
@@ -103,22 +104,23 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts a process for a plugin, and has it load the library.
-    pub(super) fn start(name: &str, library: &Library, start: &Start) -> Result<Process, Quarantine> {
-        Process::start_within(START, name, library, start)
+    pub(super) fn start(name: &str, half: &NativeHalf, start: &Start) -> Result<Process, Quarantine> {
+        Process::start_within(START, name, half, start)
     }
 
     /// The same, where loading may take so long.
     pub(super) fn start_within(
         limit: Duration,
         name: &str,
-        library: &Library,
+        half: &NativeHalf,
         start: &Start,
     ) -> Result<Process, Quarantine> {
         let (mine, its) = UnixStream::pair().map_err(Quarantine::start)?;
         let mut command = Command::new("/proc/self/exe");
         command.arg0("tracer").arg(WORD).arg(name).arg(std::process::id().to_string());
+        command.arg(if half.ptrace { cell::PTRACE } else { "-" });
         // It is inherited by number; that it lives until the process is there is all that matters.
-        let _inherited: Option<OwnedFd> = match library {
+        let _inherited: Option<OwnedFd> = match &half.library {
             Library::Linked => None,
             Library::File(file) => {
                 tracer_plugin_host::inspect(file).map_err(|error| Quarantine::Refused {
@@ -325,7 +327,21 @@ impl Process {
     }
 }
 
-/// A text of a plugin's as the user may see it. Nearly all are plain, and stay as they are.
-fn harmless(text: &str) -> String {
-    if text.chars().any(char::is_control) { Escaped(text).to_string() } else { text.to_owned() }
+/// A text of a plugin's as the user may see it. One that has nothing but `\` to be spelled out stays as it is: it may be spelled out already.
+pub(super) fn harmless(text: &str) -> String {
+    let escaped = Escaped(text).to_string();
+    if escaped == text.replace('\\', "\\\\") { text.to_owned() } else { escaped }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_plugin_says_repaints_or_turns_around() {
+        assert_eq!(harmless("`\\u{1b}` is no name: C:\\x \u{e4}"), "`\\u{1b}` is no name: C:\\x \u{e4}");
+        assert_eq!(harmless("a\x1b[2J"), "a\\x1b[2J");
+        assert_eq!(harmless("a\u{202e}b"), "a\\u{202e}b");
+        assert_eq!(Quarantine::declares("a\x1b\u{202e}"), Quarantine::declares("a\\x1b\\u{202e}"));
+    }
 }

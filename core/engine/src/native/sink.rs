@@ -108,7 +108,7 @@ impl NativeSink {
         let Some(half) = &fragment.native else {
             return Err(Quarantine::declares("it has no native half"));
         };
-        let process = Process::start(&name, &half.library, start)?;
+        let process = Process::start(&name, half, start)?;
         let described = process.described();
         if described.name != name {
             let its = described.name.escape_debug();

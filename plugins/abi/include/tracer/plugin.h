@@ -338,6 +338,11 @@ struct tracer_plugin {
 	{ TRACER_TEXT(#member), TRACER_TEXT(SHOW), TRACER_KIND_##KIND, (uint32_t)offsetof(type, member), \
 	  (uint32_t)sizeof(((type *)0)->member), 0, NULL, 0 }
 
+/* The same of a number, with an array of struct tracer_name. */
+#define TRACER_FIELD_NAMED(type, member, KIND, NAMES) \
+	{ TRACER_TEXT(#member), { NULL, 0 }, TRACER_KIND_##KIND, (uint32_t)offsetof(type, member), \
+	  (uint32_t)sizeof(((type *)0)->member), 0, NAMES, sizeof(NAMES) / sizeof((NAMES)[0]) }
+
 #ifdef __cplusplus
 #define TRACER_EXPORT extern "C" __attribute__((visibility("default")))
 #else
