@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "what cannot be set up cannot be tested")]
 
+mod asks;
 mod conformance;
 mod good;
 mod left;

@@ -244,12 +244,13 @@ impl Enriching {
     /// nothing is added to it.
     fn widen(&mut self, record: &[u8], next: &mut [usize]) -> bool {
         let Some((layout, adds)) = at(&self.probes, record) else { return false };
-        let Ok(narrow) = Record::parse(record, layout) else { return false };
         let mut sections: Vec<Option<&[u8]>> = Vec::with_capacity(adds.by.len());
         for index in &adds.by {
             sections.push(self.enrichers[*index].section(next[*index]));
             next[*index] += 1;
         }
+        // Plugins were asked about this one too: what they answered is used up.
+        let Ok(narrow) = Record::parse(record, layout) else { return false };
         let Err(error) = adds.widen.record(&narrow, &sections, &mut self.out) else { return true };
         let mut wrong = Vec::new();
         // What was answered is no such section. Whose it is, trying each alone tells.
