@@ -1,3 +1,5 @@
 //! The collector in the folder `mark`, for a binary to link.
 
-tracer::collector!("mark");
+mod names;
+
+tracer::collector!("mark", native = names::entry);
