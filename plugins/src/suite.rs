@@ -105,7 +105,7 @@ const PROVED_OF_OBJECT: [&str; 9] = [
 /// Further ones of the object.
 const ABOUT_OBJECT: [&str; 4] = ["arguments", "manifest-matches-object", "direct-build", "hostile-objects"];
 /// Why those are not made where there is none, nor those of the running kernel.
-const NO_OBJECT: &str = "it has no BPF half";
+pub const NO_OBJECT: &str = "it has no BPF half";
 
 /// How a check ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,16 +1,16 @@
 //! `tracer plugin check`: the conformance suite, on a folder. A native half is run; as root, the running kernel is asked too.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use tracer_compose::Fragment;
 use tracer_engine::{
     TRIALS,
-    native::{Outcome, exercise},
+    native::{NO_HALF, Outcome, exercise},
     trials,
 };
 use tracer_plugins::{
     Trust,
-    suite::{Askers, Checked, Ended, Exercises, Trials, Verdict, check},
+    suite::{Askers, Checked, Ended, Exercises, NO_OBJECT, Trials, Verdict, check},
 };
 
 use crate::{
@@ -53,8 +53,14 @@ pub(crate) fn run(folders: &[PathBuf], known: &Known) -> Exit {
         let askers = Askers { native: Some(&Processes), kernel: Some(&Kernel) };
         let checked = check(folder, &Trust::named(), &known.catalog, askers);
         let (mut text, mut passed, mut failed, mut skipped) = (format!("{}\n", folder.display()), 0, 0, 0);
+        let mut absent = BTreeMap::new();
         for one in &checked {
-            match one.verdict {
+            match &one.verdict {
+                // What it does not have cannot be wrong.
+                Verdict::Skipped(why) if [NO_OBJECT, NO_HALF].contains(&why.as_str()) => {
+                    *absent.entry(why.clone()).or_insert(0) += 1;
+                    continue;
+                }
                 Verdict::Passed(_) => passed += 1,
                 Verdict::Failed(_) => failed += 1,
                 Verdict::Skipped(_) => skipped += 1,
@@ -62,6 +68,9 @@ pub(crate) fn run(folders: &[PathBuf], known: &Known) -> Exit {
             text += &format!("  {}\n", one.to_string().replace('\n', "\n        "));
         }
         text += &format!("{passed} passed, {failed} failed, {skipped} not made\n");
+        for (why, number) in absent {
+            text += &format!("{number} more have nothing to look at: {why}\n");
+        }
         if failed > 0 {
             exit = Exit::Usage;
         }

@@ -21,7 +21,7 @@ mod serve;
 mod services;
 mod sink;
 
-pub use exercise::{NATIVE_CHECKS, Outcome, exercise};
+pub use exercise::{NATIVE_CHECKS, NO_HALF, Outcome, exercise};
 pub use form::{Fault, OptionValue, Options, Refusal};
 pub use pace::{Pace, pace};
 pub use process::{Quarantine, WORD};

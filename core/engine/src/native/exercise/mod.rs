@@ -21,6 +21,9 @@ use super::{
 use made_up::{Records, another, session};
 use printed::Printed;
 
+/// Why none of the checks is made of a collector that runs in the kernel only.
+pub const NO_HALF: &str = "it has no native half";
+
 /// Names of the checks of a native half, in their order.
 pub const NATIVE_CHECKS: [&str; 14] = [
     "library-file",
@@ -72,7 +75,7 @@ pub enum Outcome {
 pub fn exercise(fragment: &Fragment) -> Vec<(&'static str, Outcome)> {
     let mut checks = Checks(Vec::new());
     match &fragment.native {
-        None => checks.skip_rest("it has no native half"),
+        None => checks.skip_rest(NO_HALF),
         Some(half) => match Printed::new() {
             Err(error) => checks.skip_rest(&format!("no pipe can be had: {error}")),
             Ok(printed) => {
