@@ -9,6 +9,7 @@
 #![cfg(target_os = "linux")]
 
 mod attached;
+mod clock;
 mod command;
 mod error;
 mod explain;

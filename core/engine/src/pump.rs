@@ -15,13 +15,12 @@ use std::{
 };
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc::UnboundedSender;
 use tracer_event::{Clock, ClockSample, Context, Event, Probes, Session, Shortfall};
 use tracer_kernel::{Capability, caps::keep_only};
 use tracer_trace::{Account, Loss, Sink};
 
-use crate::{attached::Counts, native::enrich::Enriching, source::Source};
+use crate::{attached::Counts, clock, native::enrich::Enriching, source::Source};
 
 /// Records that are taken out of the ring before the sink is flushed.
 const BATCH: usize = 4096;
@@ -267,26 +266,10 @@ impl Clocks {
             return None;
         }
         self.looked = Some(Instant::now());
-        let sample = sample();
+        let sample = clock::sample();
         self.clock.add(sample);
         Some(sample)
     }
-}
-
-/// Both clocks now: of some looks, the one that took the least time.
-fn sample() -> ClockSample {
-    let ns = |clock| {
-        let now = clock_gettime(clock);
-        now.tv_sec * 1_000_000_000 + now.tv_nsec
-    };
-    let looks = (0..5).map(|_| {
-        let (before, realtime, after) =
-            (ns(ClockId::Monotonic), ns(ClockId::Realtime), ns(ClockId::Monotonic));
-        (after - before, ClockSample { monotonic: (before + (after - before) / 2).unsigned_abs(), realtime })
-    });
-    let (_, sample) =
-        looks.min_by_key(|(took, _)| *took).unwrap_or((0, ClockSample { monotonic: 0, realtime: 0 }));
-    sample
 }
 
 fn wait(fds: &mut [PollFd<'_>], limit: &Timespec) -> io::Result<()> {

@@ -1,9 +1,10 @@
 //! What collectors' programs count because it should not be: looked at twice a second, told where it grows, and in all at
 //! the end. Which numbers those are, the manifests say; nothing here knows what they mean.
 
-use rustix::time::{ClockId, clock_gettime};
 use tracer_event::Shortfall;
 use tracer_kernel::{Map, MapError};
+
+use crate::clock;
 
 /// A number in a collector's map.
 pub(crate) struct Counter {
@@ -35,8 +36,7 @@ impl Counter {
         if count == 0 {
             return Ok(None);
         }
-        let time = clock_gettime(ClockId::Monotonic);
-        let time = time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs();
+        let time = clock::monotonic();
         Ok(Some(Shortfall { collector: self.collector.clone(), what: self.what.clone(), count, time }))
     }
 

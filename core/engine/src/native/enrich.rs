@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::time::{ClockId, clock_gettime};
 use tracer_compose::Fragment;
 use tracer_event::{Layout, ProbeInfo, Probes, Record, Schema, Session, Shortfall, Widen, header};
 use tracer_trace::{Sink as _, file::TraceSink};
@@ -17,6 +16,7 @@ use super::{
     frame::Kind,
     process::{Process, Quarantine, START},
 };
+use crate::clock;
 
 /// Records that a plugin gets at once, and bytes of them: it has [`BATCH`](super::process::BATCH) for them.
 const RECORDS: usize = 256;
@@ -283,7 +283,7 @@ impl Enriching {
     /// Tells them the time.
     pub(super) fn tick_now(&mut self) {
         self.ticked = Instant::now();
-        let now = monotonic();
+        let now = clock::monotonic();
         self.enrichers.iter_mut().for_each(|one| one.tick(now, &mut self.said));
     }
 
@@ -304,19 +304,13 @@ impl Enriching {
             return Vec::new();
         }
         self.told = Instant::now();
-        self.enrichers.iter_mut().filter_map(|one| one.shortfall(monotonic())).collect()
+        self.enrichers.iter_mut().filter_map(|one| one.shortfall(clock::monotonic())).collect()
     }
 
     /// Ends them.
     pub(crate) fn stop(&mut self) {
         self.enrichers.iter_mut().for_each(|one| one.stop(&mut self.said));
     }
-}
-
-/// CLOCK_MONOTONIC, nanoseconds.
-fn monotonic() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    (now.tv_sec * 1_000_000_000 + now.tv_nsec).unsigned_abs()
 }
 
 /// What is added to a record, by its probe.

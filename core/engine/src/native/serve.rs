@@ -23,8 +23,9 @@ use super::{
     cell::{Words, end_all, enter},
     form::{Described, Fault, Refusal, Role, Start},
     frame::{self, Channel, Kind},
-    services::{Shared, clocks, parts},
+    services::{Shared, parts},
 };
+use crate::clock;
 
 /// The exit code of a process whose connection to tracer does not work any more.
 pub(super) const LOST: u8 = 117;
@@ -145,7 +146,7 @@ impl Player {
 
     fn tick(&mut self) -> Result<(), Failed> {
         let Some(instance) = &mut self.instance else { return Ok(()) };
-        Ok(instance.tick(&mut self.shared.asked(None), clocks().monotonic)?)
+        Ok(instance.tick(&mut self.shared.asked(None), clock::monotonic())?)
     }
 
     fn stop(&mut self) -> Result<(), Failed> {
@@ -173,7 +174,7 @@ impl Player {
     fn enrich(mut self) -> io::Result<()> {
         let (mut payload, mut out) = (Vec::new(), Vec::new());
         let mut clock = Clock::default();
-        clock.add(clocks());
+        clock.add(clock::sample());
         loop {
             let received = self.channel.borrow_mut().receive(&mut payload, None)?;
             let goes_on = match received {
@@ -193,7 +194,7 @@ impl Player {
                     }
                 }
                 Some(Kind::Tick) => {
-                    clock.add(clocks());
+                    clock.add(clock::sample());
                     let ticked = self.tick();
                     self.answer(ticked)?
                 }

@@ -2,9 +2,8 @@
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use rustix::time::{ClockId, clock_gettime};
 use tracer_bpf::btf::Kind as BtfKind;
-use tracer_event::{Clock, ClockSample, Context, Event, NoSymbols, Probes, Session, Show, Value, json, text};
+use tracer_event::{Clock, Context, Event, NoSymbols, Probes, Session, Show, Value, json, text};
 use tracer_kernel::Symbols;
 use tracer_plugin_host::{Answer, EventParts, OptionValue as HostOption, Services, SessionInfo};
 
@@ -125,15 +124,6 @@ impl Shared {
         let may = self.is_live;
         self.types.get_or_insert_with(|| Types::new().ok().filter(|_| may)).as_mut()
     }
-}
-
-/// Both clocks now.
-pub(super) fn clocks() -> ClockSample {
-    let ns = |clock| {
-        let now = clock_gettime(clock);
-        now.tv_sec * 1_000_000_000 + now.tv_nsec
-    };
-    ClockSample { monotonic: ns(ClockId::Monotonic).unsigned_abs(), realtime: ns(ClockId::Realtime) }
 }
 
 /// An event as a plugin gets it; `stack` is where its stack is put.

@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::time::{ClockId, clock_gettime};
 use tracer_compose::Fragment;
 use tracer_event::{Account, ClockSample, Event, Follow, Loss, Session, Shortfall};
 use tracer_trace::{Sink, file::TraceSink};
@@ -20,6 +19,7 @@ use super::{
     frame::Kind,
     process::{Process, Quarantine, START},
 };
+use crate::clock;
 
 /// How long events may stay here before the plugin gets them.
 const AGE: Duration = Duration::from_millis(100);
@@ -213,8 +213,7 @@ impl NativeSink {
     fn tick(&mut self) -> Result<(), Quarantine> {
         let Some(process) = &mut self.process else { return Ok(()) };
         self.ticked = Instant::now();
-        let now = clock_gettime(ClockId::Monotonic);
-        let now = (now.tv_sec * 1_000_000_000 + now.tv_nsec).to_le_bytes();
+        let now = clock::monotonic().to_le_bytes();
         process.send(Kind::Tick, &[&now], "event", PATIENCE)
     }
 
